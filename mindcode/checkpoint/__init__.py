@@ -1,0 +1,1 @@
+"""Weights on disk: formats, conversion, atomic training checkpoints."""

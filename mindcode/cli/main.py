@@ -1,0 +1,94 @@
+"""The `mindcode` command: a table of verbs, each in a file of its own that is imported only when it is called.
+
+mindcode --help
+mindcode convert --model llama --input_path model.gguf --output_path model.ckpt
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mindcode import __version__
+from mindcode.utils.errors import UserError
+from mindcode.utils.lookup import nearest
+
+
+class Verb(NamedTuple):
+    """Where a verb lives (a module with `main(argv) -> int`) and the line that `--help` shows for it."""
+
+    module: str
+    summary: str
+
+
+VERBS = {
+    "preprocess": Verb("mindcode.cli.preprocess", "raw text or conversations -> MindRecord"),
+    "convert": Verb("mindcode.cli.convert", "Hugging Face, GGUF or Meta weights -> .ckpt or safetensors, and back"),
+    "train": Verb("mindcode.cli.train", "pretrain or finetune from a YAML file"),
+    "predict": Verb("mindcode.cli.predict", "generate from prompts, a file of prompts, or HumanEval"),
+    "score": Verb("mindcode.cli.score", "run generated code against its tests and print pass@k"),
+    "report": Verb("mindcode.cli.report", "one HTML page from a run folder"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"mindcode {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in VERBS:
+        print(f"mindcode: unknown command {name!r}{nearest(name, list(VERBS))} (see mindcode --help)", file=sys.stderr)
+        return 2
+    return guard(VERBS[name].module, arguments[1:])
+
+
+def guard(module: str, arguments: Sequence[str]) -> int:
+    """Run `module.main(arguments)`; turn every failure into one line on standard error and a true exit code."""
+    try:
+        return int(importlib.import_module(module).main(list(arguments)))
+    except UserError as error:
+        print(f"mindcode: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mindcode: interrupted; run the same command again to continue", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("MINDCODE_DEBUG"):
+            traceback.print_exc()
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(last.filename)}:{last.lineno}"
+        text = " ".join(str(error).split()) or "no message"
+        print(
+            f"mindcode: internal error: {type(error).__name__}: {text[:400]} ({where}); "
+            "set MINDCODE_DEBUG=1 for the full trace",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    rows = [f"  {name.ljust(width)}  {verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: mindcode VERB [FLAGS]   (mindcode VERB --help lists the flags)",
+            "",
+            "Code Llama on MindSpore: from raw data to a score one can trust.",
+            "",
+            *rows,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

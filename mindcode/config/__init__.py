@@ -1,0 +1,1 @@
+"""YAML in MindFormers' key names, checked at the door and turned into frozen dataclasses."""

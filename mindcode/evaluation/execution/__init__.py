@@ -1,0 +1,1 @@
+"""Running generated code, and judging it, away from this process."""

@@ -1,0 +1,1 @@
+"""One file per benchmark: problems, prompts and what counts as an answer."""

@@ -1,0 +1,1 @@
+"""Llama and Code Llama as a single-device program."""

@@ -1,0 +1,1 @@
+"""The optimizer, the step and the loop that runs it."""
