@@ -7,7 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
+. scripts/weights.sh
 ensure_environment dev
+ensure_smollm2
 
 marker="not slow"
 if [ "${1:-}" = "--all" ]; then
