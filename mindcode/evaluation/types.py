@@ -1,4 +1,4 @@
-"""What the parts of an evaluation hand to each other: problems, prompts, requests to a model, answers, samples, verdicts.
+"""What the parts of an evaluation hand to each other: problems, prompts, requests, answers, samples, verdicts.
 
 A task turns a `Problem` into a `Prompt`; the runner asks a `Backend` for `Answer`s; post-processing turns an answer
 into the `completion` of a `Sample`; execution gives a `Verdict` on it. Nothing here computes anything.
@@ -71,7 +71,7 @@ class AnswerRequest:
     sample: int
     prompt: Prompt
     seed: int
-    """Depends on the run's seed, the problem and the sample number alone: batch size, order and resume change nothing."""
+    """From the run's seed, the problem and the sample number alone: batch size, order and resume change nothing."""
 
 
 @dataclass(frozen=True)
