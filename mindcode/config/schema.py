@@ -103,10 +103,10 @@ class LRScheduleConfig:
     """Rate at the end."""
     warmup_lr_init: float = 0.0
     """Rate of step 0."""
-    warmup_ratio: float | None = 0.03
-    """Share of all steps that warms up."""
+    warmup_ratio: float | None = None
+    """Share of all steps that warms up; None takes warmup_steps."""
     warmup_steps: int = 0
-    """Steps that warm up, when warmup_ratio is null."""
+    """Steps that warm up."""
     total_steps: int = -1
     """Length of the curve; -1 means all steps of the run."""
 
@@ -179,8 +179,8 @@ class ParallelOptimizerConfig:
 class ParallelContextConfig:
     """parallel: how MindSpore parallelises."""
 
-    parallel_mode: int | str = 1
-    """0 data, 1 semi-auto."""
+    parallel_mode: int = 1
+    """0 data or 1 semi-auto (also by MindFormers' names: data_parallel, semi_auto_parallel)."""
     gradients_mean: bool = False
     """Average instead of sum in the gradient all-reduce."""
     full_batch: bool = True

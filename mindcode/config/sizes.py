@@ -1,0 +1,36 @@
+"""Numbers that follow from a configuration: parameters, rows of one optimizer step, processes it needs."""
+
+from mindcode.config.model_schema import ModelConfig
+from mindcode.config.schema import RunConfig
+
+
+def parameter_count(model: ModelConfig) -> int:
+    """Number of weights; a tied head counts once."""
+    attention = 2 * model.hidden_size * model.head_dim * (model.num_heads + model.kv_heads)
+    feed_forward = 3 * model.hidden_size * model.ffn_size
+    norms = 2 * model.hidden_size
+    tables = 1 if model.tie_word_embeddings else 2
+    layers = model.num_layers * (attention + feed_forward + norms)
+    return layers + model.hidden_size + tables * model.vocab_size * model.hidden_size
+
+
+def processes_needed(config: RunConfig) -> int:
+    """data_parallel x model_parallel x context_parallel x pipeline_stage, or 1 without use_parallel."""
+    degrees = config.parallel_config
+    if not config.use_parallel:
+        return 1
+    return degrees.data_parallel * degrees.model_parallel * degrees.context_parallel * degrees.pipeline_stage
+
+
+def micro_batches_per_step(config: RunConfig) -> int:
+    """Micro-batches that one data-parallel copy accumulates: micro_batch_num with stages, else the runner's number."""
+    if config.use_parallel and config.parallel_config.pipeline_stage > 1:
+        return config.parallel_config.micro_batch_num
+    return config.runner_config.gradient_accumulation_steps
+
+
+def rows_per_step(config: RunConfig) -> int:
+    """Training rows in one optimizer step over all processes (the global batch)."""
+    copies = config.parallel_config.data_parallel if config.use_parallel else 1
+    micro_batch = config.runner_config.batch_size * config.micro_batch_interleave_num
+    return micro_batch * copies * micro_batches_per_step(config)
