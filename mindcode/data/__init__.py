@@ -1,1 +1,1 @@
-"""From raw text and tokenizers to MindRecord rows, and from rows to batches."""
+"""From raw text and conversations to rows of token ids: tokenizers, templates, MindRecord files, batches."""

@@ -1,0 +1,19 @@
+"""The small values that both kinds of tokenizer return or share."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Ids of a text, and for each asked character position the index of the first token that starts there or later."""
+
+    ids: list[int]
+    borders: list[int]
+
+
+def choose_pad_id(pad_id: int | None, eos_id: int | None, unk_id: int | None) -> int:
+    """Padding must be told from the end of text, because it is masked in attention: an end that doubles as padding
+    is not used; the unknown piece is next, as in MindFormers, then 0."""
+    if pad_id is not None and pad_id != eos_id:
+        return pad_id
+    return unk_id if unk_id is not None else 0
