@@ -1,0 +1,108 @@
+"""What a process that runs generated code may use, and how it is locked in before the first line runs."""
+
+import ctypes
+import os
+import resource
+import struct
+import sys
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+_MIB = 1024 * 1024
+_FIRST_UNPRIVILEGED_USER = 60_000
+# linux/capability.h and linux/prctl.h
+_READ_ANY_FILE = 1 << 2
+_CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_KEEPCAPS = 8
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds for one sample."""
+
+    cpu_seconds: float = 3.0
+    """Processor time, the measure that does not depend on what else the machine does."""
+    memory_bytes: int = 2048 * _MIB
+    """Address space."""
+    file_bytes: int = 16 * _MIB
+    """Size of a file written."""
+    open_files: int = 64
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time on the clock: generous, for code that waits instead of computing."""
+        return 2 * self.cpu_seconds + 1
+
+
+@dataclass(frozen=True)
+class Rights:
+    """A user id without privileges, and the capabilities (a bit mask) that it keeps."""
+
+    user: int
+    capabilities: int
+
+
+def confine(limits: Limits, folder: str) -> None:
+    """Lock the calling process in: own session, private folder, no input or output, no other user's rights, limits."""
+    os.setsid()
+    os.chdir(folder)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.environ.clear()
+    _limit(resource.RLIMIT_CPU, ceil(limits.cpu_seconds), grace=1)
+    _limit(resource.RLIMIT_AS, limits.memory_bytes)
+    _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
+    _limit(resource.RLIMIT_NOFILE, limits.open_files)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NPROC, 0)
+
+
+def _limit(kind: int, value: int, grace: int = 0) -> None:
+    """Lower the soft limit to `value` and the hard one to `grace` above it; a lower hard limit stays."""
+    _, hard = resource.getrlimit(kind)
+    ceiling = value + grace if hard == resource.RLIM_INFINITY else min(value + grace, hard)
+    resource.setrlimit(kind, (min(value, ceiling), ceiling))
+
+
+def find_rights() -> Rights | None:
+    """Return what generated code may run as when this process is root; None means: as ourselves, without root.
+
+    The process limit does not hold for root, and root could write anywhere, so root gives its rights up. Where Python
+    itself lies in a folder that only root can enter, the right to read files is kept.
+    """
+    if os.geteuid() != 0:
+        return None
+    user = _FIRST_UNPRIVILEGED_USER + os.getpid() % 5000
+    folders = [path for path in sys.path if path and Path(path).exists()]
+    for rights in (Rights(user, 0), Rights(user, _READ_ANY_FILE)):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if _can_read_with(rights, folders) else 1)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+            return rights
+    return None
+
+
+def become(rights: Rights) -> None:
+    """Give up root, for good: another user, no capabilities but those named, and no way to gain any."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setgid(rights.user)
+    os.setuid(rights.user)
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    sets = struct.pack("6I", rights.capabilities, rights.capabilities, 0, 0, 0, 0)
+    if libc.capset(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _can_read_with(rights: Rights, folders: list[str]) -> bool:
+    try:
+        become(rights)
+        return all(os.listdir(folder) is not None for folder in folders if os.path.isdir(folder))
+    except (OSError, AttributeError):
+        return False

@@ -1,0 +1,96 @@
+"""Many samples at once: one judge per core, each in a process of its own.
+
+Equal programs run once. A sample that exceeded the wall-clock limit, or whose judge died, runs again alone before its
+verdict counts, so that a busy machine is not mistaken for a slow program.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+
+from mindcode.evaluation.execution.judge import Judge, Trial
+from mindcode.evaluation.execution.limits import Limits
+from mindcode.evaluation.types import Problem, Sample, Verdict
+
+_JUDGE_DIED = "failed: the judging process died"
+
+
+def judge_samples(
+    problems: Mapping[str, Problem], samples: Sequence[Sample], limits: Limits, workers: int | None = None
+) -> Iterator[tuple[int, Verdict]]:
+    """Yield (index of the sample, verdict) in order of finishing; `workers` defaults to the number of cores."""
+    same: dict[Sample, list[int]] = {}
+    for index, sample in enumerate(samples):
+        same.setdefault(sample, []).append(index)
+    workers = min(workers or len(os.sched_getaffinity(0)), len(same))
+    doubtful = []
+    for sample, trial in _trials(problems, list(same), limits, workers):
+        if trial is None or trial.waited_too_long:
+            doubtful.append(sample)
+        else:
+            yield from ((index, trial.verdict) for index in same[sample])
+    for sample, trial in _trials(problems, doubtful, limits, workers=1):
+        verdict = trial.verdict if trial else Verdict(sample.task_id, False, _JUDGE_DIED)
+        yield from ((index, verdict) for index in same[sample])
+
+
+def _trials(
+    problems: Mapping[str, Problem], samples: Sequence[Sample], limits: Limits, workers: int
+) -> Iterator[tuple[Sample, Trial | None]]:
+    """Yield each sample with its trial, or with None when its judge died."""
+    waiting = list(reversed(samples))
+    busy: dict[Connection, tuple[_Worker, Sample]] = {}
+    idle = [_Worker(limits) for _ in range(min(workers, len(samples)))]
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                worker, sample = idle.pop(), waiting.pop()
+                worker.connection.send((problems[sample.task_id], sample.completion))
+                busy[worker.connection] = (worker, sample)
+            for connection in wait(list(busy)):
+                assert isinstance(connection, Connection)
+                worker, sample = busy.pop(connection)
+                trial = worker.result()
+                idle.append(worker if trial else _Worker(limits))
+                yield sample, trial
+    finally:
+        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+            worker.close()
+
+
+class _Worker:
+    """A judging process and the connection to it."""
+
+    def __init__(self, limits: Limits) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, limits), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def result(self) -> Trial | None:
+        """Return what the process found out, or None when it is dead."""
+        try:
+            trial = self.connection.recv()
+        except (EOFError, OSError):
+            self.close()
+            return None
+        assert isinstance(trial, Trial)
+        return trial
+
+    def close(self) -> None:
+        """End the process and wait for it."""
+        self.connection.close()
+        self._process.join()
+
+
+def _work(connection: Connection, limits: Limits) -> None:
+    """Judge what arrives until the connection closes."""
+    with Judge(limits) as judge:
+        while True:
+            try:
+                problem, completion = connection.recv()
+            except EOFError:
+                return
+            connection.send(judge.try_sample(problem, completion))
