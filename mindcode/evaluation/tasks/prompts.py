@@ -11,7 +11,8 @@ from mindcode.evaluation.types import Message, Problem, Prompt
 
 COMPLETION_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert", "\n```")
 """What begins a line that no longer belongs to the function."""
-FENCE_STOPS = ("\n```\n", "\n```<")
+FENCE_STOPS = ("\n```\n\n",)
+"""The end of a fenced block; the empty line tells it from a bare opening fence."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,18 @@ class PromptStyle:
 
 PROMPT_STYLES: Mapping[str, PromptStyle] = {
     "completion": PromptStyle(question="", opening="{prompt}", stop=COMPLETION_STOPS),
+    "chat": PromptStyle(
+        question="Complete the following Python function:\n\n```python\n{prompt}\n```",
+        opening="",
+        stop=FENCE_STOPS,
+    ),
+    "chat-prefilled": PromptStyle(
+        question="Complete the following Python function:\n\n```python\n{prompt}\n```",
+        opening="```python\n",
+        stop=("\n```",),
+    ),
 }
+"""chat-prefilled opens the block itself, for models that like to talk first."""
 
 
 def make_prompt(style: PromptStyle, problem: Problem) -> Prompt:
