@@ -26,6 +26,10 @@ class Entry:
     value: Value
     where: str
 
+    def place(self, key: str) -> str:
+        """Return how an error about the dotted `key` begins: `file:line: key`, or the flag, which names the key."""
+        return self.where if self.where == f"--{key}" else f"{self.where}: {key}"
+
 
 def read_yaml(path: Path) -> Entry:
     """Read a YAML file of `key: value` lines. Raises UserError with the line of a syntax error or doubled key."""
@@ -103,7 +107,7 @@ def move(tree: Entry, source: str, target: str) -> Entry:
     if entry is None:
         return tree
     if find(tree, target) is not None:
-        raise UserError(f"{entry.where}: {source}: also given as {target}; keep one of them")
+        raise UserError(f"{entry.place(source)}: also given as {target}; keep one of them")
     return overlay(without(tree, source), nested(target, entry))
 
 

@@ -1,5 +1,6 @@
 """What a single value may be, as tables: the words a key accepts and the range of a number."""
 
+import math
 from typing import NamedTuple
 
 FLOAT_FORMATS = ("float16", "bfloat16", "float32")
@@ -37,7 +38,7 @@ class Range(NamedTuple):
     """Lowest and highest allowed number; `allow` is one more that stands for `not set`."""
 
     low: float
-    high: float = float("inf")
+    high: float = math.inf
     allow: float | None = None
 
     def contains(self, number: float) -> bool:
@@ -46,12 +47,16 @@ class Range(NamedTuple):
 
     def describe(self) -> str:
         """Return the range in words."""
-        text = f"at least {self.low:g}" if self.high == float("inf") else f"{self.low:g} to {self.high:g}"
-        return text if self.allow is None else f"{text}, or {self.allow:g}"
+        low = "above 0" if self.low == _ABOVE_ZERO else f"at least {self.low}"
+        high = (
+            "" if self.high == math.inf else " and below 1" if self.high == _BELOW_ONE else f" and at most {self.high}"
+        )
+        return low + high + ("" if self.allow is None else f", or {self.allow}")
 
 
-_ONE, _ZERO, _SHARE, _STEPS = Range(1), Range(0), Range(0, 1), Range(1, allow=-1)
-_POSITIVE, _BELOW_ONE = Range(1e-30), Range(0, 0.999999999)
+_ABOVE_ZERO, _BELOW_ONE = math.nextafter(0, 1), math.nextafter(1, 0)
+_ONE, _ZERO, _POSITIVE, _STEPS = Range(1), Range(0), Range(_ABOVE_ZERO), Range(1, allow=-1)
+_SHARE, _DECAY = Range(0, 1), Range(0, _BELOW_ONE)
 
 RANGES = {
     "seed": Range(0, 2**32 - 1),
@@ -64,8 +69,8 @@ RANGES = {
     "runner_config.gradient_accumulation_steps": _ONE,
     "runner_config.max_steps": _STEPS,
     "runner_config.sink_size": _STEPS,
-    "optimizer.beta1": _BELOW_ONE,
-    "optimizer.beta2": _BELOW_ONE,
+    "optimizer.beta1": _DECAY,
+    "optimizer.beta2": _DECAY,
     "optimizer.eps": _POSITIVE,
     "optimizer.weight_decay": _ZERO,
     "optimizer.learning_rate": _ZERO,
@@ -113,6 +118,6 @@ RANGES = {
     "model.model_config.max_new_tokens": _ONE,
     "model.model_config.temperature": _POSITIVE,
     "model.model_config.top_k": _ZERO,
-    "model.model_config.top_p": Range(1e-30, 1),
+    "model.model_config.top_p": Range(_ABOVE_ZERO, 1),
 }
 """Key of a number -> its range; null, where a key accepts it, is always in range."""

@@ -41,7 +41,7 @@ def load_config(path: Path, overrides: Sequence[tuple[str, str]] = ()) -> RunCon
     config = build(RunConfig, tree)
     for problem in problems(config):
         entry = find(tree, problem.key)
-        raise UserError(f"{entry.where if entry else path}: {problem.key}: {problem.message}")
+        raise UserError(f"{entry.place(problem.key) if entry else f'{path}: {problem.key}'}: {problem.message}")
     return config
 
 
@@ -85,7 +85,7 @@ def _refuse_unknown(tree: Entry) -> None:
     for key, entry in walk(tree):
         section, _, name = key.rpartition(".")
         if section in known and name not in field_types(known[section]):
-            raise UserError(f"{entry.where}: {key}: unknown key{_suggestion(name, known[section], known)}")
+            raise UserError(f"{entry.place(key)}: unknown key{_suggestion(name, known[section], known)}")
 
 
 def _suggestion(name: str, section: type, known: dict[str, type]) -> str:

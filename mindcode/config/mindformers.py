@@ -1,4 +1,4 @@
-"""What MindFormers' YAML files say differently, as tables: keys that moved, keys that mean nothing here, keys that must stay off.
+"""What MindFormers' YAML files say differently, as tables: keys that moved, that mean nothing here, that must stay off.
 
 Written for the files of MindFormers 1.2 to 1.5. Nothing here knows a dataclass; loader.py checks what is left.
 """
@@ -49,6 +49,7 @@ IGNORED = {
     "one kind of trainer, progress line and evaluation": (
         "callbacks.*",
         "eval_callbacks",
+        "runner_wrapper.enable_check_overflow",
         "metric",
         "processor.type",
         "processor.return_tensors",
@@ -163,7 +164,7 @@ def drop_meaningless(tree: Entry) -> tuple[Entry, list[str]]:
     for key, entry in walk(tree):
         for pattern, off in OFF.items():
             if fnmatchcase(key, pattern) and str(entry.value or "null").lower() != off:
-                raise UserError(f"{entry.where}: {key}: not supported here; remove the key or set it to {off}")
+                raise UserError(f"{entry.place(key)}: not supported here; remove the key or set it to {off}")
     dropped: list[str] = []
     patterns = [*OFF, *(pattern for group in IGNORED.values() for pattern in group)]
     for key, _ in walk(tree):

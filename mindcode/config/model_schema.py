@@ -10,7 +10,7 @@ class RopeScaling:
     factor: float = 1.0
     """Ratio of the new context length to the trained one."""
     original_max_position_embedding: int | None = None
-    """Trained context length in tokens; None means `max_position_embedding`. Used by YARN and LLAMA3."""
+    """Trained context length in tokens; null means `max_position_embedding`. Used by YARN and LLAMA3."""
     low_freq_factor: float = 1.0
     """LLAMA3: wavelengths longer than original length / this are divided by `factor`."""
     high_freq_factor: float = 4.0
@@ -20,7 +20,7 @@ class RopeScaling:
     beta_fast: float = 32.0
     """YARN: above this number of rotations over the trained length a dimension is kept."""
     mscale: float | None = None
-    """YARN: attention temperature; None means 0.1 ln(factor) + 1."""
+    """YARN: attention temperature; null means 0.1 ln(factor) + 1."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class ModelConfig:
     num_heads: int = 32
     """Query heads."""
     n_kv_heads: int | None = None
-    """Key/value heads (grouped-query attention); None means num_heads."""
+    """Key/value heads (grouped-query attention); null means num_heads."""
     vocab_size: int = 32000
     """Rows of the embedding table."""
     intermediate_size: int | None = None
-    """Width of the feed-forward layer; None derives it from hidden_size, ffn_dim_multiplier and multiple_of."""
+    """Width of the feed-forward layer; null derives it from hidden_size, ffn_dim_multiplier and multiple_of."""
     multiple_of: int = 256
     """The derived feed-forward width is rounded up to a multiple of this."""
     ffn_dim_multiplier: float | None = None
     """Factor on the derived feed-forward width."""
     max_position_embedding: int | None = None
-    """Longest trained position; None means seq_length."""
+    """Longest trained position; null means seq_length."""
     rms_norm_eps: float = 1e-5
     """Added to the mean square in RMSNorm."""
     theta: float = 10000.0
@@ -82,7 +82,7 @@ class ModelConfig:
     param_init_type: str = "float16"
     """Format of the parameters."""
     embedding_init_type: str | None = None
-    """Format of the embedding table; None means param_init_type."""
+    """Format of the embedding table; null means param_init_type."""
     init_method_std: float = 0.01
     """Standard deviation of random initial weights."""
     use_past: bool = False

@@ -88,7 +88,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     """Decoupled decay of matrices; vectors are never decayed."""
     learning_rate: float | None = None
-    """Peak rate; None takes lr_schedule.learning_rate."""
+    """Peak rate; null takes lr_schedule.learning_rate."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class LRScheduleConfig:
     warmup_lr_init: float = 0.0
     """Rate of step 0."""
     warmup_ratio: float | None = None
-    """Share of all steps that warms up; None takes warmup_steps."""
+    """Share of all steps that warms up; null takes warmup_steps."""
     warmup_steps: int = 0
     """Steps that warm up."""
     total_steps: int = -1
@@ -153,7 +153,7 @@ class DataLoaderConfig:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """train_dataset, eval_dataset."""
+    """train_dataset, eval_dataset: which rows, and what of them."""
 
     data_loader: DataLoaderConfig = field(default_factory=DataLoaderConfig)
     """Files and order."""
@@ -298,7 +298,7 @@ class RunConfig:
     micro_batch_interleave_num: int = 1
     """Interleaved copies of each micro-batch (Ascend)."""
     predict_batch_size: int | None = None
-    """Prompts decoded at once; None means model_config.batch_size."""
+    """Prompts decoded at once; null means model_config.batch_size."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     """Name of the run."""
     runner_config: RunnerConfig = field(default_factory=RunnerConfig)

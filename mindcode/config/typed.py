@@ -65,10 +65,12 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
 
 def sections(root: type, prefix: str = "") -> list[tuple[str, type]]:
     """List the dataclasses below `root` with their dotted keys, parents first, in the order of the fields."""
-    found = []
+    found: list[tuple[str, type]] = []
     for name, kind in field_types(root).items():
-        for member in filter(dataclasses.is_dataclass, alternatives(kind)):
-            found += [(prefix + name, member), *sections(member, f"{prefix}{name}.")]
+        for member in alternatives(kind):
+            if dataclasses.is_dataclass(member):
+                section = typing.cast(type, member)
+                found += [(prefix + name, section), *sections(section, f"{prefix}{name}.")]
     return found
 
 
@@ -91,7 +93,7 @@ def _convert(entry: Entry, kind: Any, key: str) -> Any:
             return _convert_one(entry, member, key)
         except _MismatchError:
             continue
-    raise UserError(f"{entry.where}: {key}: {_shown(entry.value)}, expected {describe(kind)}")
+    raise UserError(f"{entry.place(key)}: {_shown(entry.value)}, expected {describe(kind)}")
 
 
 def _convert_one(entry: Entry, kind: Any, key: str) -> Any:

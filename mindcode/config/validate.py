@@ -124,7 +124,21 @@ def _positions(config: RunConfig) -> Iterator[Problem]:
         yield Problem(
             f"{MODEL}.scaling_factor", f"{factor:g} has no effect; set extend_method to PI, NTK, YARN or LLAMA3"
         )
+    if isinstance(scaling, RopeScaling):
+        yield from _bands(model.extend_method, scaling)
     yield from _length(model, factor)
+
+
+def _bands(method: str, scaling: RopeScaling) -> Iterator[Problem]:
+    bands = {
+        "LLAMA3": ("low_freq_factor", scaling.low_freq_factor, "high_freq_factor", scaling.high_freq_factor),
+        "YARN": ("beta_slow", scaling.beta_slow, "beta_fast", scaling.beta_fast),
+    }
+    if method in bands:
+        low_name, low, high_name, high = bands[method]
+        if not 0 < low < high:
+            key = f"{MODEL}.scaling_factor.{low_name}"
+            yield Problem(key, f"{low:g}, expected a number above 0 and below {high_name} {high:g}")
 
 
 def _length(model: ModelConfig, factor: float) -> Iterator[Problem]:
@@ -158,8 +172,8 @@ def _batches(config: RunConfig) -> Iterator[Problem]:
     if runner.gradient_accumulation_steps > 1:
         yield Problem(
             "runner_config.gradient_accumulation_steps",
-            f"{runner.gradient_accumulation_steps}, but with pipeline_stage {degrees.pipeline_stage} the accumulation is "
-            f"micro_batch_num ({degrees.micro_batch_num}); set this to 1",
+            f"{runner.gradient_accumulation_steps}, but with pipeline_stage {degrees.pipeline_stage} the accumulation "
+            f"is micro_batch_num ({degrees.micro_batch_num}); set this to 1",
         )
 
 
@@ -181,9 +195,7 @@ def _tensor_split(config: RunConfig) -> Iterator[Problem]:
             key = "parallel_config.model_parallel"
             yield _indivisible(key, size, "model_parallel", degrees.model_parallel, what=name)
     if config.parallel.parallel_mode == 0 and degrees.model_parallel * degrees.pipeline_stage > 1:
-        yield Problem(
-            "parallel.parallel_mode", "0 (data parallel) leaves no room for model_parallel or pipeline_stage; use 1"
-        )
+        yield Problem("parallel.parallel_mode", "0 (data parallel) excludes model_parallel and pipeline_stage; use 1")
 
 
 def _stages(config: RunConfig) -> Iterator[Problem]:
@@ -205,8 +217,8 @@ def _offsets(offset: tuple[int, ...], stages: int, num_layers: int) -> Iterator[
     elif num_layers // stages * stages + sum(offset) != num_layers:
         yield Problem(
             key,
-            f"{stages} stages of {num_layers} // {stages} = {num_layers // stages} layers plus offsets of {sum(offset)} "
-            f"make {num_layers // stages * stages + sum(offset)}, not num_layers {num_layers}",
+            f"{stages} stages of {num_layers} // {stages} = {num_layers // stages} layers plus offsets of "
+            f"{sum(offset)} make {num_layers // stages * stages + sum(offset)}, not num_layers {num_layers}",
         )
     elif num_layers // stages + min(offset) < 1:
         yield Problem(key, f"stage {offset.index(min(offset))} would have no layer left")
