@@ -1,0 +1,61 @@
+"""What each weight is called: one table, a row for each kind of weight, a column for each family of files.
+
+`{}` stands for the layer number. Every mapping in either direction is derived from this table.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+Dialect = Literal["ours", "hugging_face", "gguf", "meta"]
+
+
+class WeightNames(NamedTuple):
+    """The names of one weight in MindFormers' checkpoints (ours), Hugging Face's, GGUF's and Meta's."""
+
+    ours: str
+    hugging_face: str
+    gguf: str
+    meta: str
+
+
+_PER_LAYER = (
+    ("attention.wq", "self_attn.q_proj", "attn_q", "attention.wq"),
+    ("attention.wk", "self_attn.k_proj", "attn_k", "attention.wk"),
+    ("attention.wv", "self_attn.v_proj", "attn_v", "attention.wv"),
+    ("attention.wo", "self_attn.o_proj", "attn_output", "attention.wo"),
+    ("feed_forward.w1", "mlp.gate_proj", "ffn_gate", "feed_forward.w1"),
+    ("feed_forward.w2", "mlp.down_proj", "ffn_down", "feed_forward.w2"),
+    ("feed_forward.w3", "mlp.up_proj", "ffn_up", "feed_forward.w3"),
+    ("attention_norm", "input_layernorm", "attn_norm", "attention_norm"),
+    ("ffn_norm", "post_attention_layernorm", "ffn_norm", "ffn_norm"),
+)
+_PREFIXES = WeightNames("model.layers.{}.", "model.layers.{}.", "blk.{}.", "layers.{}.")
+
+EMBEDDING, NORM, HEAD = "model.tok_embeddings.embedding_weight", "model.norm_out.weight", "lm_head.weight"
+TABLE = (
+    WeightNames(EMBEDDING, "model.embed_tokens.weight", "token_embd.weight", "tok_embeddings.weight"),
+    *(
+        WeightNames(*(f"{prefix}{stem}.weight" for prefix, stem in zip(_PREFIXES, stems, strict=True)))
+        for stems in _PER_LAYER
+    ),
+    WeightNames(NORM, "model.norm.weight", "output_norm.weight", "norm.weight"),
+    WeightNames(HEAD, "lm_head.weight", "output.weight", "output.weight"),
+)
+
+_LAYER = re.compile(r"(?<=\.)\d+(?=\.)")
+_NO_WEIGHTS = re.compile(r"(^|\.)(rotary_emb\.inv_freq|rope\.freqs|rope_freqs\.weight)$")
+
+
+def translate(name: str, source: Dialect, target: Dialect) -> str | None:
+    """Translate a weight's name between two families; None when the source family has no such name."""
+    found = _LAYER.search(name)
+    pattern = _LAYER.sub("{}", name, count=1)
+    for row in TABLE:
+        if getattr(row, source) == pattern:
+            return str(getattr(row, target)).format(found.group() if found else "")
+    return None
+
+
+def is_rotary_table(name: str) -> bool:
+    """Whether a tensor only repeats the rotary frequencies, which the configuration gives."""
+    return _NO_WEIGHTS.search(name) is not None
