@@ -1,13 +1,14 @@
 """Files and folders that are either complete or not there.
 
 Everything is written under a temporary name beside its destination, flushed to the disk and renamed into place, so
-that a kill at any moment leaves the old state or the new one.
+that a kill at any moment leaves the old state or the new one. The temporary name carries the process id: what a killed
+process left behind is removed by the next one that writes the same file.
 """
 
 import contextlib
+import glob
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename the file written there into place, or remove it on any error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -51,7 +53,9 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path`; rename it into place, replacing a previous one, or remove it on any error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    _remove_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.mkdir()
     try:
         yield temporary
         retired = temporary.with_suffix(".old")
@@ -62,3 +66,31 @@ def atomic_dir(path: Path) -> Iterator[Path]:
         shutil.rmtree(retired, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that are gone left beside `path`; a retired folder without a successor comes back."""
+    for retired in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+        if not path.exists() and not _runs(retired):
+            os.replace(retired, path)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.[to][ml][pd]"):
+        if _runs(leftover):
+            continue
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _runs(temporary: Path) -> bool:
+    """Whether the process that made `.NAME.PID.tmp` still runs (or is this one, or the name is not ours)."""
+    number = temporary.name.split(".")[-2]
+    if not number.isdigit():
+        return True
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
