@@ -56,17 +56,14 @@ class SentencePieceTokenizer:
 
     def encode_batch_with_specials(self, texts: Sequence[str]) -> list[list[int]]:
         """See Tokenizer.encode_batch_with_specials."""
-        parts = [self._split(text) for text in texts]
-        if all(len(part) == 1 for part in parts):
-            return self.encode_batch(texts)
-        return [[i for ids in groups for i in ids] for groups in self._encode_parts(parts)]
+        return [_joined(groups) for groups in self._encode_parts([self._split(text) for text in texts])]
 
     def encode_with_borders(self, texts: Sequence[str], borders: Sequence[Sequence[int]]) -> list[Encoded]:
         """See Tokenizer.encode_with_borders."""
         parts = [self._split(text) for text in texts]
         encoded = self._encode_parts(parts)
         return [
-            Encoded([i for ids in groups for i in ids], self._borders(text_parts, groups, wanted))
+            Encoded(_joined(groups), self._borders(text_parts, groups, wanted))
             for text_parts, groups, wanted in zip(parts, encoded, borders, strict=True)
         ]
 
@@ -126,6 +123,10 @@ class SentencePieceTokenizer:
         for position in range(1, len(part)):
             starts[len(self.encode(part[:position])) :] = position
         return starts
+
+
+def _joined(groups: list[list[int]]) -> list[int]:
+    return groups[0] if len(groups) == 1 else [i for ids in groups for i in ids]
 
 
 def _present(piece_id: int) -> int | None:
