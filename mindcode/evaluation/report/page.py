@@ -1,0 +1,80 @@
+"""The page: template, style sheet and script of this folder, filled from a `RunRecord`. Nothing in it loads anything.
+
+html = render(collect(run_dir), problems)
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
+
+from mindcode import __version__
+from mindcode.evaluation.report.collect import RunRecord
+from mindcode.evaluation.report.markup import code, duration, facts, flattened, missing, text, tile
+from mindcode.evaluation.report.score import score_section, score_tiles
+from mindcode.evaluation.report.training import training_section, training_tiles
+from mindcode.evaluation.types import Problem
+
+_CONFIG = "config"
+
+
+def render(record: RunRecord, problems: Mapping[str, Problem]) -> str:
+    """Return the whole page; `problems` gives prompts and names for the task ids that it knows."""
+    folder = files(__package__)
+    return Template(folder.joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        title=text(f"{record.name} · mindcode"),
+        style=folder.joinpath("page.css").read_text(encoding="utf-8"),
+        script=folder.joinpath("page.js").read_text(encoding="utf-8"),
+        body=_body(record, problems),
+    )
+
+
+def _body(record: RunRecord, problems: Mapping[str, Problem]) -> str:
+    tiles = [*score_tiles(record), *training_tiles(record), *_time_tile(record)]
+    return "\n".join(
+        [
+            f"<header><h1>{text(record.name)}</h1><p>{_subtitle(record)}</p></header>",
+            f'<div class="tiles">{"".join(tiles)}</div>' if tiles else "",
+            score_section(record, problems),
+            training_section(record),
+            _timings(record),
+            _manifest(record),
+            f"<footer>Written by mindcode {text(__version__)}. This file stands alone: it loads nothing.</footer>",
+        ]
+    )
+
+
+def _subtitle(record: RunRecord) -> str:
+    known = dict(flattened({key: value for key, value in record.manifest.items() if key != _CONFIG}))
+    shown = [f"{name} {known[name]}" for name in ("device", "dtype", "seed") if name in known]
+    return text(" · ".join(["mindcode run", *shown]))
+
+
+def _time_tile(record: RunRecord) -> list[str]:
+    if not record.timings:
+        return []
+    total = sum(seconds for _, seconds in record.timings)
+    return [tile("Time", duration(total), f"{len(record.timings)} stages")]
+
+
+def _timings(record: RunRecord) -> str:
+    if not record.timings:
+        return ""
+    longest = max(seconds for _, seconds in record.timings) or 1.0
+    rows = "".join(
+        f'<tr><td>{text(stage)}</td><td class="n">{duration(seconds)}</td>'
+        f'<td class="middle"><div class="bar" style="width:{100 * seconds / longest:.1f}%"></div></td></tr>'
+        for stage, seconds in record.timings
+    )
+    return f'<h2>Where the time went</h2><div class="card"><table>{rows}</table></div>'
+
+
+def _manifest(record: RunRecord) -> str:
+    heading = "<h2>What ran, and where</h2>"
+    if not record.manifest:
+        return heading + missing("No manifest.json in this folder: settings, versions and machine are not known.")
+    rows = flattened({key: value for key, value in record.manifest.items() if key != _CONFIG})
+    config = record.manifest.get(_CONFIG)
+    full = json.dumps(config, indent=2, ensure_ascii=False, default=str) if config else ""
+    details = f"<details><summary>The whole configuration</summary>{code('config', full)}</details>" if full else ""
+    return f'{heading}<div class="card">{facts(rows)}{details}</div>'

@@ -1,0 +1,89 @@
+"""The training part of the page: loss, learning rate, speed."""
+
+from mindcode.evaluation.report.charts import Point, Series, Size, line_chart, short, smoothed, thinned
+from mindcode.evaluation.report.collect import RunRecord, Step
+from mindcode.evaluation.report.markup import missing, text, tile
+
+_LARGE = (Size(900, 300, "wide"), Size(360, 260, "narrow"))
+_SMALL = (Size(440, 170, "wide"), Size(360, 150, "narrow"))
+_SMOOTH_FROM = 20
+_PAST_WEIGHT = 0.7
+_MANY = 500
+
+
+def training_tiles(record: RunRecord) -> list[str]:
+    """Return the figures of a training run; none without one."""
+    losses = [step.loss for step in record.steps if step.loss is not None]
+    tiles = []
+    if losses:
+        ends = max(1, len(losses) // 10)
+        first, last = sum(losses[:ends]) / ends, sum(losses[-ends:]) / ends
+        note = f"{len(record.steps)} steps" + (f", {short(_tokens(record))} tokens" if _tokens(record) else "")
+        tiles.append(tile("Training loss", f"{first:.3f} → {last:.3f}", note))
+    if record.evaluations:
+        (_, first), (step, last) = record.evaluations[0], record.evaluations[-1]
+        value = f"{first:.3f} → {last:.3f}" if len(record.evaluations) > 1 else f"{last:.3f}"
+        tiles.append(tile("Evaluation loss", value, f"on rows not trained on, last at step {step}"))
+    speeds = sorted(step.tokens_per_second for step in record.steps if step.tokens_per_second)
+    if speeds:
+        tiles.append(tile("Training speed", f"{short(speeds[len(speeds) // 2])} tokens/s", "median over the steps"))
+    return tiles
+
+
+def training_section(record: RunRecord) -> str:
+    """Return the charts, or a sentence that says why there are none."""
+    steps = [step for step in record.steps if step.loss is not None]
+    if not steps:
+        return "<h2>Training</h2>" + missing("No training here: metrics.jsonl is missing or holds no loss.")
+    series = _loss_series(steps, record)
+    legend = "".join(f'<span><i class="{line.style}"></i>{text(line.name)}</span>' for line in series)
+    notes = [_note(step) for step in steps] if len(steps) <= _MANY else []
+    chart = line_chart("Loss over steps", series, _LARGE, notes)
+    skipped = f"{record.overflows} steps were skipped because of overflow." if record.overflows else ""
+    return (
+        f'<h2>Training</h2><div class="card"><h3>Loss <small>by step</small></h3>'
+        f'<div class="legend">{legend}</div>{chart}<p class="soft">{skipped}</p></div>{_small_charts(steps)}'
+    )
+
+
+def _loss_series(steps: list[Step], record: RunRecord) -> list[Series]:
+    points = _points(steps, "loss")
+    evaluation = Series("evaluation", tuple((float(step), loss) for step, loss in record.evaluations), "s-second")
+    if len(points) < _SMOOTH_FROM:
+        lines = [Series("training", points, "s-main")]
+    else:
+        smooth = thinned(smoothed(points, _PAST_WEIGHT))
+        lines = [
+            Series("training, each step", thinned(points), "s-raw"),
+            Series("training, smoothed", smooth, "s-main"),
+        ]
+    return [*lines, evaluation] if record.evaluations else lines
+
+
+def _small_charts(steps: list[Step]) -> str:
+    charts = []
+    for title, field in (("Learning rate", "lr"), ("Speed, tokens/s", "tokens_per_second")):
+        points = thinned(_points(steps, field))
+        if points:
+            drawing = line_chart(title, [Series(title, points, "s-main")], _SMALL)
+            charts.append(f'<div class="card"><h3>{text(title)}</h3>{drawing}</div>')
+    return f'<div class="pair">{"".join(charts)}</div>' if charts else ""
+
+
+def _points(steps: list[Step], field: str) -> tuple[Point, ...]:
+    values = [(float(step.step), getattr(step, field)) for step in steps]
+    return tuple((x, y) for x, y in values if y is not None)
+
+
+def _note(step: Step) -> str:
+    parts = [f"step {step.step}", f"loss {step.loss:.4f}"]
+    if step.lr is not None:
+        parts.append(f"lr {step.lr:.3g}")
+    if step.tokens_per_second is not None:
+        parts.append(f"{step.tokens_per_second:.0f} tokens/s")
+    return "\n".join(parts)
+
+
+def _tokens(record: RunRecord) -> float:
+    """Tokens of the whole run: metrics.jsonl gives them step by step."""
+    return sum(step.tokens or 0.0 for step in record.steps)
