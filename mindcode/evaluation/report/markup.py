@@ -22,7 +22,8 @@ def missing(message: str) -> str:
 
 def code(label: str, content: str) -> str:
     """Return a labelled block of preformatted text."""
-    return f'<div class="label">{text(label)}</div><pre>{text(content)}</pre>'
+    trimmed = content.strip("\n")
+    return f'<div class="label">{text(label)}</div><pre>{text(trimmed)}</pre>'
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> str:

@@ -19,14 +19,14 @@ def training_tiles(record: RunRecord) -> list[str]:
         ends = max(1, len(losses) // 10)
         first, last = sum(losses[:ends]) / ends, sum(losses[-ends:]) / ends
         note = f"{len(record.steps)} steps" + (f", {short(_tokens(record))} tokens" if _tokens(record) else "")
-        tiles.append(tile("Training loss", f"{first:.3f} → {last:.3f}", note))
+        tiles.append(tile("Training loss", f"{first:.2f} → {last:.2f}", note))
     if record.evaluations:
         (_, first), (step, last) = record.evaluations[0], record.evaluations[-1]
-        value = f"{first:.3f} → {last:.3f}" if len(record.evaluations) > 1 else f"{last:.3f}"
+        value = f"{first:.2f} → {last:.2f}" if len(record.evaluations) > 1 else f"{last:.2f}"
         tiles.append(tile("Evaluation loss", value, f"on rows not trained on, last at step {step}"))
     speeds = sorted(step.tokens_per_second for step in record.steps if step.tokens_per_second)
     if speeds:
-        tiles.append(tile("Training speed", f"{short(speeds[len(speeds) // 2])} tokens/s", "median over the steps"))
+        tiles.append(tile("Training speed", short(speeds[len(speeds) // 2]), "tokens/s, median of the steps"))
     return tiles
 
 
