@@ -54,7 +54,8 @@ def score_section(record: RunRecord, problems: Mapping[str, Problem]) -> str:
         f'<h2>HumanEval</h2><div class="card"><h3>Every problem <small>{passed} solved, '
         f"{len(record.problems) - passed} not</small></h3>"
         f'<div class="cells">{cells}</div></div>{_filter(passed, len(record.problems))}'
-        f'<div class="card scroll" id="problems"><table><thead><tr><th>Problem</th><th class="wide-only">Function</th><th>Passed</th>'
+        f'<div class="card scroll" id="problems"><table><thead><tr><th>Problem</th>'
+        f'<th class="wide-only">Function</th><th>Passed</th>'
         f"<th>Verdict</th></tr></thead><tbody>{rows}</tbody></table></div>{_answers(record, problems)}"
     )
 
