@@ -1,0 +1,43 @@
+"""Numbers that follow from a configuration."""
+
+import dataclasses
+
+import pytest
+
+from mindcode.config.model_schema import ModelConfig
+from mindcode.config.schema import ParallelConfig, RunConfig, RunnerConfig
+from mindcode.config.sizes import micro_batches_per_step, parameter_count, processes_needed, rows_per_step
+
+
+@pytest.mark.parametrize(
+    ("hidden", "multiplier", "multiple", "width"),
+    [(4096, None, 256, 11008), (5120, None, 256, 13824), (8192, None, 256, 22016), (8192, 1.3, 256, 28672)],
+    ids=["7b", "13b", "34b", "70b"],
+)
+def test_feed_forward_width(hidden: int, multiplier: float | None, multiple: int, width: int) -> None:
+    config = ModelConfig(hidden_size=hidden, ffn_dim_multiplier=multiplier, multiple_of=multiple)
+    assert config.ffn_size == width
+
+
+def test_parameters_counted_by_hand() -> None:
+    config = ModelConfig(hidden_size=8, num_layers=2, num_heads=4, n_kv_heads=2, vocab_size=10, intermediate_size=6)
+    layer = (8 * 8 + 2 * 8 * 4 + 8 * 8) + 3 * 8 * 6 + 2 * 8  # q, k and v, o; gate, up, down; two norms
+    assert parameter_count(config) == 2 * layer + 8 + 2 * 10 * 8
+    assert parameter_count(dataclasses.replace(config, tie_word_embeddings=True)) == 2 * layer + 8 + 10 * 8
+
+
+@pytest.mark.parametrize(
+    ("parallel", "degrees", "accumulation", "processes", "rows"),
+    [
+        (False, ParallelConfig(data_parallel=8, micro_batch_num=4), 3, 1, 6),
+        (True, ParallelConfig(data_parallel=8, micro_batch_num=4), 3, 8, 48),
+        (True, ParallelConfig(data_parallel=2, model_parallel=4, pipeline_stage=4, micro_batch_num=128), 1, 32, 512),
+    ],
+    ids=["one process", "copies", "stages"],
+)
+def test_rows_of_a_step(parallel: bool, degrees: ParallelConfig, accumulation: int, processes: int, rows: int) -> None:
+    runner = RunnerConfig(batch_size=2, gradient_accumulation_steps=accumulation)
+    config = RunConfig(use_parallel=parallel, parallel_config=degrees, runner_config=runner)
+    assert processes_needed(config) == processes
+    assert rows_per_step(config) == rows
+    assert rows == 2 * micro_batches_per_step(config) * (degrees.data_parallel if parallel else 1)
