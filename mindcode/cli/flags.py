@@ -94,6 +94,9 @@ FLAGS = (
 )
 
 
+METAVARS: dict[Callable[[str], str], str] = {str: "TEXT", _boolean: "BOOL", _integer: "N"}
+
+
 def no_more_flags(parser: argparse.ArgumentParser) -> None:
     """Add nothing: the default of parse_run_flags."""
 
@@ -126,11 +129,14 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog, epilog="Any other key of the file: --section.key VALUE, for example --optimizer.learning_rate 2e-5"
     )
-    parser.add_argument("--config", required=True, help="YAML file, relative to here or to the script's folder")
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help="YAML file, relative to here or to the script's folder"
+    )
     for flag in FLAGS:
-        parser.add_argument(f"--{flag.name}", type=flag.check, help=flag.help)
-    parser.add_argument("--predict_data", nargs="+", type=_prompt, default=[], help="prompts")
-    parser.add_argument("--modal_type", nargs="+", default=[], help="no effect: everything is text")
+        metavar = METAVARS[flag.check]
+        parser.add_argument(f"--{flag.name}", type=flag.check, metavar=metavar, help=flag.help)
+    parser.add_argument("--predict_data", nargs="+", type=_prompt, default=[], metavar="TEXT", help="prompts")
+    parser.add_argument("--modal_type", nargs="+", default=[], metavar="TEXT", help="no effect: everything is text")
     parser.add_argument("--options", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="overrides")
     return parser
 

@@ -75,7 +75,7 @@ def sections(root: type, prefix: str = "") -> list[tuple[str, type]]:
 
 
 def describe(kind: Any) -> str:
-    """Return a type in a reader's words, for errors and for docs/config.md."""
+    """Return what a type accepts, in the words of an error."""
     return " or ".join(_describe_one(member) for member in alternatives(kind))
 
 
