@@ -92,7 +92,5 @@ def convert(array: np.ndarray, source: str, target: str, name: str) -> np.ndarra
         infinite = np.isinf(narrow)
     if infinite.any() and np.isfinite(wide[infinite]).any():
         worst = np.abs(wide[infinite & np.isfinite(wide)]).max()
-        raise UserError(
-            f"{name}: {worst:g} does not fit into {FORMATS[target].flag}; choose --dtype bf16 or --dtype fp32"
-        )
+        raise UserError(f"{name}: {worst:g} does not fit into {FORMATS[target].flag}; choose --dtype fp32")
     return narrow
