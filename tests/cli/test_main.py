@@ -1,0 +1,57 @@
+"""The `mindcode` command: help without heavy imports, one line for every failure, true exit codes."""
+
+import subprocess
+import sys
+import types
+
+import pytest
+
+from mindcode.cli.main import VERBS, guard, main
+from mindcode.utils.errors import UserError
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_help_lists_every_verb(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    printed = capsys.readouterr().out
+    assert all(verb in printed for verb in VERBS)
+
+
+def test_an_unknown_verb_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 2
+    assert "did you mean train?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_needs_no_mindspore(verb: str) -> None:
+    program = f"import sys; from mindcode.cli.main import main\ntry: main(['{verb}', '--help'])\nfinally: " + (
+        "assert not {'mindspore', 'torch', 'transformers'} & set(sys.modules), sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: mindcode " + verb in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "line"),
+    [
+        (UserError("a.yaml:3: seed: 'x', expected a whole number"), 2, "mindcode: error: a.yaml:3: seed: 'x', expect"),
+        (KeyboardInterrupt(), 130, "run the same command again to continue"),
+        (
+            ZeroDivisionError("division\nby zero"),
+            1,
+            "internal error: ZeroDivisionError: division by zero (test_main.py",
+        ),
+    ],
+)
+def test_failures_are_one_line(
+    failure: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(argv: list[str]) -> int:
+        raise failure
+
+    monkeypatch.delenv("MINDCODE_DEBUG", raising=False)
+    monkeypatch.setitem(sys.modules, "failing_verb", types.SimpleNamespace(main=fail))
+    assert guard("failing_verb", []) == code
+    printed = capsys.readouterr().err
+    assert line in printed and printed.count("\n") == 1
