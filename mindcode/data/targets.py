@@ -19,7 +19,7 @@ _ROUND_END, _REPLY = "</s>", " ASSISTANT: "
 
 @dataclass(frozen=True)
 class Piece:
-    """Text, the [start, end) character spans that are targets, and whether an end-of-text token, a target too, follows."""
+    """Text, the [start, end) character spans that are targets, and whether the end-of-text token follows it."""
 
     text: str
     spans: tuple[tuple[int, int], ...]
@@ -65,7 +65,7 @@ def _vicuna_script(text: str) -> Script:
 
 
 def _chat_script(chat: ChatTemplate, messages: Sequence[Message]) -> Script:
-    """Targets are what each assistant turn adds to the prompt before it, its end mark included, white space after not."""
+    """Targets are what each assistant turn adds to the prompt before it, up to its end mark."""
     try:
         text = chat.conversation(messages)
         spans = [

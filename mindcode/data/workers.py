@@ -36,11 +36,10 @@ def ordered_map(build: Build[Task, Result], tasks: Iterable[Task], workers: int)
     pool = _Pool(build, workers)
     try:
         waiting: deque[Task] = deque()
-        sent = received = 0
-        for task in tasks:
+        received = 0
+        for sent, task in enumerate(tasks):
             pool.send(sent % workers, task)
             waiting.append(task)
-            sent += 1
             if len(waiting) == workers * _AHEAD:
                 yield waiting.popleft(), pool.receive(received % workers)
                 received += 1
@@ -70,7 +69,8 @@ class _Pool(Generic[Task, Result]):
         try:
             self._connections[worker].send(task)
         except (BrokenPipeError, ConnectionResetError):
-            self.receive(worker)
+            while True:  # the worker has ended: read what it had done, up to the reason
+                self.receive(worker)
 
     def receive(self, worker: int) -> Result:
         """The next result of a worker, or the exception that it ended with."""
