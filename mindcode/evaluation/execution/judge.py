@@ -167,7 +167,7 @@ class _Host:
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
         root = str(Path(mindcode.__file__).parent.parent)
-        environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": root}
         command = [sys.executable, "-m", "mindcode.evaluation.execution.host", str(theirs.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, cwd="/")
         theirs.close()

@@ -17,6 +17,9 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_KEEPCAPS = 8
 _PR_SET_NO_NEW_PRIVS = 38
 
+# numerical libraries start threads when they are imported, which the process limit forbids
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -52,6 +55,7 @@ def confine(limits: Limits, folder: str) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
     _limit(resource.RLIMIT_CPU, ceil(limits.cpu_seconds), grace=1)
     _limit(resource.RLIMIT_AS, limits.memory_bytes)
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
@@ -76,7 +80,7 @@ def find_rights() -> Rights | None:
     if os.geteuid() != 0:
         return None
     user = _FIRST_UNPRIVILEGED_USER + os.getpid() % 5000
-    folders = [path for path in sys.path if path and Path(path).exists()]
+    folders = [path for path in sys.path if path and Path(path).is_dir()]
     for rights in (Rights(user, 0), Rights(user, _READ_ANY_FILE)):
         child = os.fork()
         if child == 0:
@@ -103,6 +107,8 @@ def become(rights: Rights) -> None:
 def _can_read_with(rights: Rights, folders: list[str]) -> bool:
     try:
         become(rights)
-        return all(os.listdir(folder) is not None for folder in folders if os.path.isdir(folder))
+        for folder in folders:
+            os.listdir(folder)
     except (OSError, AttributeError):
         return False
+    return True
