@@ -1,6 +1,6 @@
 """How queries look at keys and gather values: the part of attention for which devices have different kernels.
 
-A core is a cell (q [B, N, S, H], k [B, K, S, H], v [B, K, S, H], mask) -> [B, N, S, H]. The letters are those of attention.py.
+A core is a cell (q [B, N, S, H], k [B, K, S, H], v [B, K, S, H], mask) -> [B, N, S, H], in attention.py's letters.
 """
 
 from mindspore import Tensor, nn, ops

@@ -10,6 +10,7 @@ from mindcode.config.model_schema import ModelConfig
 from mindcode.model.attention_cores import FlashAttention, PlainAttention
 from mindcode.model.cross_entropy import PlainCrossEntropy
 from mindcode.model.dtypes import Dtypes
+from mindcode.model.lean import LeanAttention, LeanCrossEntropy
 from mindcode.model.masks import AdditiveMask, BinaryMask
 from mindcode.model.norm import FusedNorm, PlainNorm
 from mindcode.utils.lookup import lookup
@@ -30,10 +31,11 @@ class Kernels:
 
 
 PLAIN = Kernels(mask=AdditiveMask, attention=PlainAttention, norm=PlainNorm, cross_entropy=PlainCrossEntropy)
+CPU = Kernels(mask=AdditiveMask, attention=LeanAttention, norm=PlainNorm, cross_entropy=LeanCrossEntropy)
 ASCEND = Kernels(mask=AdditiveMask, attention=PlainAttention, norm=FusedNorm, cross_entropy=PlainCrossEntropy)
 ASCEND_FLASH = Kernels(mask=BinaryMask, attention=FlashAttention, norm=FusedNorm, cross_entropy=PlainCrossEntropy)
 
-TABLE = {("CPU", False): PLAIN, ("CPU", True): PLAIN, ("Ascend", False): ASCEND, ("Ascend", True): ASCEND_FLASH}
+TABLE = {("CPU", False): CPU, ("CPU", True): CPU, ("Ascend", False): ASCEND, ("Ascend", True): ASCEND_FLASH}
 """By device target and use_flash_attention."""
 
 

@@ -7,7 +7,6 @@ Weights are zeros (norms: ones) until a checkpoint is loaded or init.initialize(
 names of MindFormers. Embedding, layers, last norm and head are cells of their own.
 """
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -79,10 +78,8 @@ class LlamaForCausalLM(nn.Cell):
 
     def construct(self, input_ids: Tensor) -> Tensor:
         x_TD = self.model(input_ids)
-        if self.tied:
-            logits_TV = self.lm_head(x_TD, self.model.tok_embeddings.embedding_weight)
-        else:
-            logits_TV = self.lm_head(x_TD)
+        table = self.model.tok_embeddings.embedding_weight
+        logits_TV = self.lm_head(x_TD, table) if self.tied else self.lm_head(x_TD)
         return self.reshape(logits_TV, (*input_ids.shape, -1))
 
 

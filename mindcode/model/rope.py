@@ -23,10 +23,12 @@ from mindcode.utils.lookup import lookup
 
 
 def rope_tables(config: ModelConfig, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (cos, sin), each [len(positions), head_dim] float32; the two halves of the last axis are equal."""
-    inverse = rope_frequencies(config)
-    angles = np.outer(positions.astype(np.float64), inverse)
-    angles = np.concatenate([angles, angles], axis=-1)
+    """Return (cos, sin), each [len(positions), head_dim] float32; the two halves of the last axis are equal.
+
+    Angles are rounded to float32 like those the published weights were trained and measured with.
+    """
+    angles = np.outer(positions.astype(np.float32), rope_frequencies(config).astype(np.float32))
+    angles = np.concatenate([angles, angles], axis=-1).astype(np.float64)
     scale = attention_scale(config)
     return (np.cos(angles) * scale).astype(np.float32), (np.sin(angles) * scale).astype(np.float32)
 

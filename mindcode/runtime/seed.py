@@ -7,7 +7,7 @@ import numpy as np
 
 
 def seed_all(seed: int) -> None:
-    """Seed Python, NumPy and MindSpore; `seed` is any non-negative integer below 2^32, and 0 is a seed like any other."""
+    """Seed Python, NumPy and MindSpore with an integer from 0 (a seed like any other) to 2^32 - 1."""
     random.seed(seed)
     np.random.seed(seed)
     ms.set_seed(seed)

@@ -1,0 +1,40 @@
+"""What the tests of the model share: graph mode on the CPU, run where the compiler's dumps do no harm."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mindcode.config.model_schema import ModelConfig
+from mindcode.config.schema import ContextConfig
+from mindcode.runtime.context import set_context
+
+
+@pytest.fixture(autouse=True)
+def graph_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graph mode on the CPU, with a scratch folder as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    set_context(ContextConfig(device_target="CPU"))
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """The same numbers for every test."""
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def config() -> ModelConfig:
+    """Two layers, two query heads for each key head, everything in float32."""
+    return ModelConfig(
+        seq_length=12,
+        hidden_size=32,
+        num_layers=2,
+        num_heads=4,
+        n_kv_heads=2,
+        vocab_size=61,
+        intermediate_size=48,
+        compute_dtype="float32",
+        param_init_type="float32",
+        init_method_std=0.2,
+    )
