@@ -1,1 +1,1 @@
-"""Prefill and decode with a key/value cache, sampling, stopping."""
+"""From prompts to text: a decoder with a key/value cache, continuous batching, sampling and stopping."""

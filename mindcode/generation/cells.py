@@ -1,0 +1,259 @@
+"""The decoder as cells: N lanes of C tokens each go through all layers, against the cache.
+
+A lane is a piece of one row's text: its tokens, their positions, its row of the cache. Decoding is one token for every
+row; prefill is a few dozen tokens for each of several lanes, which may be pieces of the same prompt, because every
+layer stores the keys and values of all lanes before any lane attends. So one graph takes prompts of any length, and a
+lane to spare repeats another one, which writes the same values again.
+
+Letters in names: N lanes, C tokens of a lane, T = N·C, D hidden_size, H query heads, K key/value heads, G = H / K,
+E head_dim, S length of the cache, V vocabulary.
+"""
+
+from dataclasses import dataclass, fields
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from mindcode.config.model_schema import ModelConfig
+from mindcode.generation.layout import DecoderWeights
+from mindcode.model.rope import rope_tables
+
+MASKED = -1e9
+"""Added to the score of a key that must not be seen."""
+
+
+@dataclass(frozen=True)
+class LayerParameters:
+    """The weights of a layer on the device."""
+
+    w_qkv: Parameter
+    wo: Parameter
+    w_gate_hidden: Parameter
+    w2: Parameter
+
+
+@dataclass(frozen=True)
+class LayerCache:
+    """Keys and values of a layer, each [B, K, S, E]."""
+
+    keys: Parameter
+    values: Parameter
+
+
+@dataclass(frozen=True)
+class DecoderParameters:
+    """All weights on the device, shared by the graphs."""
+
+    embedding: Parameter
+    layers: tuple[LayerParameters, ...]
+    head: Parameter
+
+
+def to_device(weights: DecoderWeights) -> DecoderParameters:
+    """Make parameters of arrays."""
+    layers = tuple(
+        LayerParameters(
+            *(_parameter(f"layers.{index}.{field.name}", getattr(layer, field.name)) for field in fields(layer))
+        )
+        for index, layer in enumerate(weights.layers)
+    )
+    return DecoderParameters(_parameter("embedding", weights.embedding), layers, _parameter("head", weights.head))
+
+
+def _parameter(name: str, array: np.ndarray) -> Parameter:
+    return Parameter(Tensor.from_numpy(array), name=name, requires_grad=False)
+
+
+class Matrix(nn.Cell):
+    """x [T, in] times a weight [in, out]."""
+
+    def __init__(self, weight: Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+        self.matmul = ops.MatMul()
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.matmul(x, self.weight)
+
+
+class RMSScale(nn.Cell):
+    """x [T, D] divided by its root mean square (Zhang & Sennrich 2019); the weights are in the matrix behind it."""
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.square, self.mean, self.rsqrt = ops.Square(), ops.ReduceMean(keep_dims=True), ops.Rsqrt()
+
+    def construct(self, x_TD: Tensor) -> Tensor:
+        x = x_TD.astype(ms.float32)
+        scaled = x * self.rsqrt(self.mean(self.square(x), -1) + self.eps)
+        return scaled.astype(x_TD.dtype)
+
+
+class RowAttention(nn.Cell):
+    """One token of every row against that row's cache: q [B, H, E] -> [B, H·E]."""
+
+    def __init__(self, config: ModelConfig, dtype: ms.Type) -> None:
+        super().__init__()
+        self.kv_heads, self.head_dim = config.kv_heads, config.head_dim
+        self.dtype = dtype
+        self.scores, self.mix = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
+        self.softmax = ops.Softmax(-1)
+        self.store = ops.ScatterNdUpdate()
+
+    def construct(
+        self, q: Tensor, k: Tensor, v: Tensor, keys: Parameter, values: Parameter, plan: tuple[Tensor, ...]
+    ) -> Tensor:
+        place, mask = plan[0], plan[1]
+        k_BKSE = ops.depend(keys, self.store(keys, place, k))
+        v_BKSE = ops.depend(values, self.store(values, place, v))
+        q_BKGE = q.reshape(q.shape[0], self.kv_heads, -1, self.head_dim)
+        scores = self.scores(q_BKGE, k_BKSE).astype(ms.float32) + mask
+        return self.mix(self.softmax(scores).astype(self.dtype), v_BKSE).reshape(q.shape[0], -1)
+
+
+class LaneAttention(nn.Cell):
+    """C tokens of each lane against the cache of the lane's row: q [T, H, E] -> [T, H·E]."""
+
+    def __init__(self, config: ModelConfig, dtype: ms.Type, lanes: int) -> None:
+        super().__init__()
+        self.lanes, self.heads, self.kv_heads, self.head_dim = lanes, config.num_heads, config.kv_heads, config.head_dim
+        self.dtype = dtype
+        self.scores, self.mix = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
+        self.softmax, self.transpose, self.gather = ops.Softmax(-1), ops.Transpose(), ops.Gather()
+        self.store = ops.ScatterNdUpdate()
+
+    def construct(
+        self, q: Tensor, k: Tensor, v: Tensor, keys: Parameter, values: Parameter, plan: tuple[Tensor, ...]
+    ) -> Tensor:
+        place, mask, rows = plan
+        stored_k = ops.depend(keys, self.store(keys, place, k))
+        stored_v = ops.depend(values, self.store(values, place, v))
+        k_NKSE, v_NKSE = self.gather(stored_k, rows, 0), self.gather(stored_v, rows, 0)
+        groups = self.heads // self.kv_heads
+        q_NCKGE = q.reshape(self.lanes, -1, self.kv_heads, groups, self.head_dim)
+        count = q_NCKGE.shape[1]
+        q_NKPE = self.transpose(q_NCKGE, (0, 2, 3, 1, 4)).reshape(self.lanes, self.kv_heads, -1, self.head_dim)
+        scores = self.scores(q_NKPE, k_NKSE).reshape(self.lanes, self.heads, count, -1).astype(ms.float32) + mask
+        weights = self.softmax(scores).astype(self.dtype).reshape(self.lanes, self.kv_heads, groups * count, -1)
+        mixed = self.mix(weights, v_NKSE).reshape(self.lanes, self.heads, count, self.head_dim)
+        return self.transpose(mixed, (0, 2, 1, 3)).reshape(self.lanes * count, -1)
+
+
+class DecoderLayer(nn.Cell):
+    """Attention and feed-forward on the residual stream x [T, D]."""
+
+    def __init__(self, config: ModelConfig, weights: LayerParameters, attention: nn.Cell, cache: LayerCache) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = config.num_heads, config.kv_heads, config.head_dim
+        self.ffn = config.ffn_size
+        self.attention_norm, self.ffn_norm = RMSScale(config.rms_norm_eps), RMSScale(config.rms_norm_eps)
+        self.w_qkv, self.wo = Matrix(weights.w_qkv), Matrix(weights.wo)
+        self.w_gate_hidden, self.w2 = Matrix(weights.w_gate_hidden), Matrix(weights.w2)
+        self.attention = attention
+        self.keys, self.values = cache.keys, cache.values
+        self.sigmoid, self.swap = ops.Sigmoid(), ops.Concat(-1)
+
+    def construct(self, x_TD: Tensor, cos: Tensor, sin: Tensor, plan: tuple[Tensor, ...]) -> Tensor:
+        qkv = self.w_qkv(self.attention_norm(x_TD)).reshape(-1, self.heads + 2 * self.kv_heads, self.head_dim)
+        turning, half = qkv[:, : self.heads + self.kv_heads], self.head_dim // 2
+        swapped = self.swap((turning[..., half:], turning[..., :half]))
+        turned = turning * cos + swapped * sin
+        q, k, v = turned[:, : self.heads], turned[:, self.heads :], qkv[:, self.heads + self.kv_heads :]
+        x_TD = x_TD + self.wo(self.attention(q, k, v, self.keys, self.values, plan))
+        gate_hidden = self.w_gate_hidden(self.ffn_norm(x_TD))
+        gate, hidden = gate_hidden[:, : self.ffn], gate_hidden[:, self.ffn :]
+        return x_TD + self.w2(gate * self.sigmoid(gate) * hidden)
+
+
+class Decoder(nn.Cell):
+    """Embedding, layers and head; what the two graphs below share."""
+
+    def __init__(
+        self, config: ModelConfig, parameters: DecoderParameters, caches: tuple[LayerCache, ...], attention: nn.Cell
+    ) -> None:
+        super().__init__()
+        length = caches[0].keys.shape[2]
+        cos, sin = rope_tables(config, np.arange(length))
+        half = config.head_dim // 2
+        sin = np.concatenate([-sin[:, :half], sin[:, half:]], axis=-1)
+        self.dtype = parameters.embedding.dtype
+        self.cos, self.sin = Tensor(cos, self.dtype), Tensor(sin, self.dtype)
+        self.positions = Tensor(np.arange(length), ms.int32)
+        self.embedding = parameters.embedding
+        self.layers = nn.CellList(
+            [
+                DecoderLayer(config, weights, attention, cache)
+                for weights, cache in zip(parameters.layers, caches, strict=True)
+            ]
+        )
+        self.norm, self.head = RMSScale(config.rms_norm_eps), Matrix(parameters.head)
+        self.gather, self.argmax = ops.Gather(), ops.Argmax(-1, ms.int32)
+        self.seen, self.masked = Tensor(0.0, ms.float32), Tensor(MASKED, ms.float32)
+        self.kv_heads = config.kv_heads
+
+    def hidden(self, tokens: Tensor, positions: Tensor, plan: tuple[Tensor, ...]) -> Tensor:
+        """tokens, positions [T] -> residual stream [T, D] behind the last layer."""
+        cos = self.gather(self.cos, positions, 0).expand_dims(1)
+        sin = self.gather(self.sin, positions, 0).expand_dims(1)
+        x_TD = self.gather(self.embedding, tokens, 0)
+        for layer in self.layers:
+            x_TD = layer(x_TD, cos, sin, plan)
+        return x_TD
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Residual stream [N, D] -> most likely ids [N] and logits [N, V]."""
+        logits = self.head(self.norm(x))
+        return self.argmax(logits), logits
+
+    def places(self, rows: Tensor, positions: Tensor) -> Tensor:
+        """Rows and positions [T] -> where their keys go in a cache, [T, K, 3]."""
+        count = positions.shape[0]
+        heads = ops.broadcast_to(self.positions[: self.kv_heads].reshape(1, -1), (count, self.kv_heads))
+        rows = ops.broadcast_to(rows.reshape(-1, 1), (count, self.kv_heads))
+        positions = ops.broadcast_to(positions.reshape(-1, 1), (count, self.kv_heads))
+        return ops.stack((rows, heads, positions), -1)
+
+
+class DecodeStep(Decoder):
+    """One token for every row: tokens, positions [B] -> most likely next ids [B], logits [B, V]."""
+
+    def __init__(self, config: ModelConfig, parameters: DecoderParameters, caches: tuple[LayerCache, ...]) -> None:
+        super().__init__(config, parameters, caches, RowAttention(config, parameters.embedding.dtype))
+        self.rows = Tensor(np.arange(caches[0].keys.shape[0]), ms.int32)
+
+    def construct(self, tokens: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        visible = self.positions.reshape(1, 1, 1, -1) <= positions.reshape(-1, 1, 1, 1)
+        mask = ops.select(visible, self.seen, self.masked)
+        return self.predict(self.hidden(tokens, positions, (self.places(self.rows, positions), mask)))
+
+
+class PrefillStep(Decoder):
+    """C tokens for each of N lanes: tokens [N, C], start [N], rows [N], last [N] -> ids [N], logits [N, V].
+
+    A lane's tokens stand at positions start, start + 1, ...; `last` is the index in the lane whose successor is asked
+    for. Tokens behind it may be anything: their keys are replaced before they are ever seen.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        parameters: DecoderParameters,
+        caches: tuple[LayerCache, ...],
+        lanes: int,
+        lane_tokens: int,
+    ) -> None:
+        super().__init__(config, parameters, caches, LaneAttention(config, parameters.embedding.dtype, lanes))
+        self.lanes, self.lane_tokens = lanes, lane_tokens
+        self.first = Tensor(np.arange(lanes) * lane_tokens, ms.int32)
+
+    def construct(self, tokens: Tensor, start: Tensor, rows: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        positions_NC = start.reshape(-1, 1) + self.positions[: self.lane_tokens].reshape(1, -1)
+        visible = self.positions.reshape(1, 1, 1, -1) <= positions_NC.reshape(self.lanes, 1, self.lane_tokens, 1)
+        mask = ops.select(visible, self.seen, self.masked)
+        rows_NC = ops.broadcast_to(rows.reshape(-1, 1), (self.lanes, self.lane_tokens))
+        positions = positions_NC.reshape(-1)
+        plan = (self.places(rows_NC.reshape(-1), positions), mask, rows)
+        x_TD = self.hidden(tokens.reshape(-1), positions, plan)
+        return self.predict(self.gather(x_TD, self.first + last, 0))
