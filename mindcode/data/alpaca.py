@@ -1,0 +1,82 @@
+"""Instruction rows in alpaca form to conversations, as MindFormers' alpaca_converter.py makes them.
+
+{"instruction", "input", "output"} becomes {"id", "conversations": [{"from": "human", …}, {"from": "gpt", …}]}.
+"""
+
+import json
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mindcode.data.records import Record, read_records
+from mindcode.utils.atomic import atomic_open
+from mindcode.utils.errors import UserError
+from mindcode.utils.lookup import lookup
+
+_TASK = "Below is an instruction that describes a task"
+_REQUEST = "Write a response that appropriately completes the request."
+
+
+def _alpaca_prompt(instruction: str, context: str) -> str:
+    """The prompt of Stanford Alpaca."""
+    if not context:
+        return f"{_TASK}. {_REQUEST}\n\n### Instruction:\n{instruction}\n\n### Response:"
+    return (
+        f"{_TASK}, paired with an input that provides further context. {_REQUEST}\n\n"
+        f"### Instruction:\n{instruction}\n\n### Input:\n{context}\n\n### Response:"
+    )
+
+
+def _plain_prompt(instruction: str, context: str) -> str:
+    """The user's words alone, for models with a chat template of their own."""
+    return f"{instruction}\n\n{context}" if context else instruction
+
+
+PROMPTS: dict[str, Callable[[str, str], str]] = {"alpaca": _alpaca_prompt, "plain": _plain_prompt}
+
+
+def convert_alpaca(data_path: Path, output_path: Path, prompt: str = "alpaca") -> int:
+    """Convert a JSON list or JSONL file of alpaca rows to a JSON list of conversations; return their number.
+
+    The output appears whole or not at all. Raises UserError that names the file and the record for a bad row.
+    """
+    make_prompt = lookup(PROMPTS, prompt, "--prompt")
+    if output_path.is_dir():
+        raise UserError(f"{output_path}: is a folder; --output_path is the name of a file")
+    count = 0
+    try:
+        with atomic_open(output_path) as stream:
+            for count, row in enumerate(_conversations(data_path, make_prompt), start=1):
+                stream.write("[\n" if count == 1 else ",\n")
+                stream.write(textwrap.indent(json.dumps(row, ensure_ascii=False, indent=2), "  "))
+            if not count:
+                raise UserError(f"{data_path}: no rows")
+            stream.write("\n]\n")
+    except OSError as error:
+        raise UserError(f"{output_path}: cannot write here ({error.strerror or error})") from error
+    return count
+
+
+def _conversations(path: Path, make_prompt: Callable[[str, str], str]) -> Iterator[dict[str, Any]]:
+    for number, record in enumerate(read_records(path), start=1):
+        instruction, context, output = _fields(record)
+        turns = [{"from": "human", "value": make_prompt(instruction, context)}, {"from": "gpt", "value": output}]
+        yield {"id": str(number), "conversations": turns}
+
+
+def _fields(record: Record) -> tuple[str, str, str]:
+    if record.error:
+        raise UserError(f"{record.where}: {record.error}")
+    row = record.value
+    if not isinstance(row, dict):
+        raise UserError(f"{record.where}: expected an object, found {type(row).__name__}")
+    values = []
+    for key, default in (("instruction", None), ("input", ""), ("output", None)):
+        value = row.get(key, default)
+        if key == "input" and value is None:
+            value = ""
+        if not isinstance(value, str):
+            raise UserError(f"{record.where}: {key!r} should be text, found {value!r}")
+        values.append(value)
+    return values[0], values[1], values[2]
