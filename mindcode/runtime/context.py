@@ -3,9 +3,9 @@
 import mindspore as ms
 
 from mindcode.config.schema import ContextConfig
+from mindcode.runtime.env import dump_graphs, keep_compiler_files_out_of_sight
 from mindcode.utils.errors import UserError
-
-DEVICES = ("Ascend", "CPU")
+from mindcode.utils.lookup import lookup
 
 
 def set_context(context: ContextConfig) -> None:
@@ -15,15 +15,13 @@ def set_context(context: ContextConfig) -> None:
     """
     if context.mode != 0:
         raise UserError(f"context.mode: {context.mode} is not supported; use 0 (graph mode)")
-    if context.device_target not in DEVICES:
-        raise UserError(f"context.device_target: {context.device_target!r} is not one of {', '.join(DEVICES)}")
-    ms.set_context(
-        mode=ms.GRAPH_MODE,
-        max_call_depth=context.max_call_depth,
-        save_graphs=context.save_graphs,
-        save_graphs_path=context.save_graphs_path,
-    )
-    DEVICE_SETTERS[context.device_target](context)
+    use_device = lookup(DEVICE_SETTERS, context.device_target, "context.device_target")
+    keep_compiler_files_out_of_sight()
+    if context.save_graphs:
+        dump_graphs(int(context.save_graphs), context.save_graphs_path)
+    ms.set_context(mode=ms.GRAPH_MODE)
+    ms.set_recursion_limit(context.max_call_depth)
+    use_device(context)
 
 
 def _use_cpu(context: ContextConfig) -> None:
@@ -32,7 +30,8 @@ def _use_cpu(context: ContextConfig) -> None:
 
 def _use_ascend(context: ContextConfig) -> None:
     ms.set_device("Ascend", context.device_id)
-    ms.set_context(max_device_memory=context.max_device_memory, jit_config={"jit_level": context.jit_level})
+    ms.runtime.set_memory(max_size=context.max_device_memory)
+    ms.set_context(jit_config={"jit_level": context.jit_level})
 
 
 DEVICE_SETTERS = {"CPU": _use_cpu, "Ascend": _use_ascend}

@@ -1,0 +1,21 @@
+"""Environment variables that MindSpore's compiler reads."""
+
+import os
+import tempfile
+from pathlib import Path
+
+COMPILER_FOLDERS = ("MS_OM_PATH", "MS_COMPILER_CACHE_PATH")
+"""Where a failed compilation leaves its graph, and where compiled kernels are kept; by default the current folder."""
+
+
+def keep_compiler_files_out_of_sight() -> None:
+    """Send the compiler's files to a folder of this user under the system's temporary folder, unless told otherwise."""
+    folder = Path(tempfile.gettempdir()) / f"mindcode-{os.getuid()}"
+    for variable in COMPILER_FOLDERS:
+        os.environ.setdefault(variable, str(folder))
+
+
+def dump_graphs(level: int, folder: str) -> None:
+    """Have the compiler write its graphs to `folder`: 1 the most important ones, 2 all, 3 all and as diagrams."""
+    os.environ["MS_DEV_SAVE_GRAPHS"] = str(level)
+    os.environ["MS_DEV_SAVE_GRAPHS_PATH"] = folder

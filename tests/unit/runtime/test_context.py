@@ -1,0 +1,76 @@
+"""Graph mode on the CPU, errors for what is not supported, and an empty working directory."""
+
+import os
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from mindcode.config.schema import ContextConfig
+from mindcode.runtime.context import set_context
+from mindcode.runtime.env import COMPILER_FOLDERS
+from mindcode.utils.errors import UserError
+
+
+class Product(nn.Cell):
+    """x · x, which does not exist for a vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matmul = ops.MatMul()
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.matmul(x, x)
+
+
+def test_graph_mode_on_the_cpu_may_be_set_again() -> None:
+    for _ in range(2):
+        set_context(ContextConfig(device_target="CPU"))
+        assert ms.get_context("mode") == ms.GRAPH_MODE
+        assert ms.get_context("device_target") == "CPU"
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        (ContextConfig(device_target="CPU", mode=1), r"context\.mode: 1 is not supported; use 0"),
+        (ContextConfig(device_target="GPU"), r"context\.device_target: unknown name 'GPU'.*\(known: Ascend, CPU\)"),
+    ],
+)
+def test_what_is_not_supported_is_named(context: ContextConfig, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        set_context(context)
+
+
+def test_a_failed_compilation_leaves_nothing_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, files = tmp_path / "work", tmp_path / "files"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    for variable in COMPILER_FOLDERS:
+        monkeypatch.setenv(variable, str(files))
+    set_context(ContextConfig(device_target="CPU"))
+    with pytest.raises(Exception, match="MatMul"):
+        Product()(Tensor(np.ones(3, np.float32)))
+    assert [path.name for path in work.rglob("*")] == []
+    assert list(files.rglob("analyze_fail.ir"))
+
+
+def test_compiler_files_have_a_folder_unless_the_user_chose_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen, free = COMPILER_FOLDERS
+    monkeypatch.setenv(chosen, "/somewhere")
+    monkeypatch.delenv(free, raising=False)
+    set_context(ContextConfig(device_target="CPU"))
+    assert os.environ[chosen] == "/somewhere"
+    assert f"mindcode-{os.getuid()}" in os.environ[free]
+
+
+def test_graphs_are_dumped_where_the_configuration_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("MS_DEV_SAVE_GRAPHS", "MS_DEV_SAVE_GRAPHS_PATH"):
+        monkeypatch.setenv(variable, "")  # so that both are put back afterwards
+    set_context(ContextConfig(device_target="CPU", save_graphs=True, save_graphs_path=str(tmp_path / "graph")))
+    Product()(Tensor(np.ones((3, 3), np.float32)))
+    assert list((tmp_path / "graph").rglob("*.ir"))
