@@ -154,7 +154,9 @@ def _as_body(problem: Problem, program: str) -> str:
     docstring = function.body[0] if len(body) < len(function.body) else None
     first = (docstring.end_lineno or 0) + 1 if docstring else body[0].lineno
     lines = program.splitlines(keepends=True)
-    helpers = _lines_of(program, [node for node in tree.body if node is not function]) if len(tree.body) > 1 else ""
+    given = _dump(ast.parse(stubbed_prompt(problem)).body)
+    added = [node for node in tree.body if node is not function and ast.dump(node) not in given]
+    helpers = _lines_of(program, added) if added else ""
     text = "".join(lines[first - 1 : function.end_lineno])
     text = (text if text.endswith("\n") else text + "\n") + ("\n\n" + helpers if helpers else "")
     return text if _means(problem, text, function) else ""

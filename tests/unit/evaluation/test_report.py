@@ -1,0 +1,148 @@
+"""The page: complete, self-contained, harmless, and honest about what is missing."""
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mindcode.evaluation.report.charts import Series, Size, line_chart, short, smoothed, thinned, ticks
+from mindcode.evaluation.report.collect import collect
+from mindcode.evaluation.report.page import render
+from mindcode.evaluation.tasks.humaneval import load_problems
+from mindcode.utils.errors import UserError
+
+PROBLEMS = {problem.task_id: problem for problem in load_problems()}
+HOSTILE = "</script><script>alert('hostile')</script><img src=x onerror=alert(1)> $title ${body} &lt;"
+VOID_TAGS = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Outline(HTMLParser):
+    """Collects tags and attributes and checks that tags are closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in VOID_TAGS:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def outline_of(page: str) -> Outline:
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    return outline
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    manifest = {"config": {"seed": 1, "note": HOSTILE}, "device": "CPU", "versions": {"mindspore": "2.9.0"}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    steps = [
+        {"step": n, "loss": 3 / n, "lr": 1e-5 * n, "tokens": 8, "tokens_per_second": 100.0 + n} for n in range(1, 31)
+    ]
+    steps[4] |= {"loss": math.inf, "overflow": True}
+    write_lines(tmp_path / "metrics.jsonl", [*steps, {"step": 10, "eval_loss": 2.5}, {"step": 30, "eval_loss": 1.5}])
+    answer = {"completion": "    pass\n", "answer": HOSTILE, "finish_reason": "eos"}
+    samples = [{"task_id": name, **answer} for name in PROBLEMS]
+    write_lines(tmp_path / "samples.jsonl", samples)
+    scored = [{**sample, "passed": False, "result": HOSTILE} for sample in samples]
+    scored[3] |= {"passed": True, "result": "passed"}
+    write_lines(tmp_path / "samples.jsonl_results.jsonl", scored)
+    write_lines(tmp_path / "timings.jsonl", [{"stage": "train", "seconds": n} for n in (60.0, 5.4)])
+    return tmp_path
+
+
+def test_the_page_tells_what_happened(run: Path) -> None:
+    page = render(collect(run), PROBLEMS)
+    for expected in (
+        "0.6 %",
+        "1 of 164 problems solved, n = 1",
+        "1 steps were skipped",
+        "1 min 05 s",
+        "mindspore",
+        "CPU",
+    ):
+        assert expected in page
+    assert page.count('data-verdict="passed"') == 1 and page.count('data-verdict="failed"') == 163
+
+
+def test_the_page_loads_nothing_and_runs_only_its_own_script(run: Path) -> None:
+    outline = outline_of(render(collect(run), PROBLEMS))
+    tags = [tag for tag, _ in outline.seen]
+    assert tags.count("script") == 1 and "img" not in tags and "link" not in tags
+    for _, attributes in outline.seen:
+        assert not [name for name in attributes if name.startswith("on") or name == "src"]
+        assert (attributes.get("href") or "#").startswith("#")
+    assert re.search(r"url\(|@import|https?://", render(collect(run), PROBLEMS)) is None
+
+
+def test_generated_text_is_shown_as_text(run: Path) -> None:
+    page = render(collect(run), PROBLEMS)
+    assert HOSTILE not in page and "<script>alert" not in page
+    assert "&lt;/script&gt;&lt;script&gt;alert(&#x27;hostile&#x27;)" in page
+    assert "$title ${body} &amp;lt;" in page
+
+
+@pytest.mark.parametrize(
+    ("absent", "message"),
+    [
+        ("metrics.jsonl", "No training here"),
+        ("manifest.json", "No manifest.json"),
+        ("samples.jsonl_results.jsonl", "Not scored yet"),
+        ("timings.jsonl", ""),
+    ],
+)
+def test_missing_parts_are_named(run: Path, absent: str, message: str) -> None:
+    (run / absent).unlink()
+    page = render(collect(run), PROBLEMS)
+    outline_of(page)
+    assert message in page
+
+
+def test_an_empty_folder_still_makes_a_page(tmp_path: Path) -> None:
+    page = render(collect(tmp_path), {})
+    outline_of(page)
+    assert "No HumanEval answers" in page and "No training here" in page
+
+
+def test_unusable_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such run folder"):
+        collect(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no such samples file"):
+        collect(tmp_path, tmp_path / "none.jsonl")
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(UserError, match=r"manifest\.json: not JSON"):
+        collect(tmp_path)
+
+
+@pytest.mark.parametrize("points", [((1.0, 2.0),), ((1.0, 2.0), (2.0, 2.0)), ((0.0, 0.0),), ((1.0, 1e-9), (9.0, 3e-9))])
+def test_charts_cope_with_flat_and_single_lines(points: tuple[tuple[float, float], ...]) -> None:
+    drawing = line_chart("x", [Series("x", points, "s-main")], [Size(300, 200, "wide")])
+    numbers = [float(word) for word in re.findall(r'points="([^"]*)"', drawing)[0].replace(",", " ").split()]
+    assert all(0 <= number <= 300 for number in numbers)
+
+
+def test_numbers_and_lines_for_people() -> None:
+    assert [short(value) for value in (1234567.0, 61440.0, 140.0, 2e-5, 0.0)] == ["1.23M", "61.4k", "140", "2e-05", "0"]
+    assert ticks(0.0, 1.0, 4) == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
+    assert smoothed([(0.0, 1.0), (1.0, 1.0)], 0.9) == ((0.0, pytest.approx(1.0)), (1.0, pytest.approx(1.0)))
+    many = [(float(n), float(n % 2)) for n in range(5000)]
+    assert len(thinned(many)) == 500 and {y for _, y in thinned(many)} == {0.5}
