@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import mindcode
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.values import decode, encode, receive, send
 from mindcode.evaluation.postprocess import stubbed_prompt
@@ -106,13 +105,15 @@ def _run_tests(problem: Problem, candidate: Callable[..., Any]) -> None:
 
 
 def _stand_in(pipes: "_Pipes") -> Callable[..., Any]:
-    def candidate(*args: Any, **kwargs: Any) -> Any:
-        reply = pipes.ask({"args": encode(list(args)), "kwargs": encode(kwargs)})
-        if "error" in reply:
-            raise _rebuilt_error(reply["error"])
-        return decode(reply["value"])
+    """Return what the tests call in place of the function; tests may name its arguments."""
+    return lambda *args, **kwargs: _call(pipes, list(args), kwargs)
 
-    return candidate
+
+def _call(pipes: "_Pipes", args: list[Any], kwargs: dict[str, Any]) -> Any:
+    reply = pipes.ask({"args": encode(args), "kwargs": encode(kwargs)})
+    if "error" in reply:
+        raise _rebuilt_error(reply["error"])
+    return decode(reply["value"])
 
 
 def _rebuilt_error(description: Any) -> Exception:
@@ -166,7 +167,7 @@ class _Host:
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
-        root = str(Path(mindcode.__file__).parent.parent)
+        root = str(Path(__file__).parents[3])
         environment = {**os.environ, "PYTHONPATH": root}
         command = [sys.executable, "-m", "mindcode.evaluation.execution.host", str(theirs.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, cwd="/")

@@ -8,10 +8,10 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mindcode import __version__
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.metrics import ProblemResult, pass_at_k, per_problem, standard_error
@@ -124,7 +124,7 @@ def _write_summary(path: Path, score: Score, request: ScoreRequest) -> None:
         "passed": score.passed,
         "execution_seconds": score.seconds,
         "limits": {**asdict(request.limits), "wall_seconds": request.limits.wall_seconds},
-        "mindcode": __version__,
+        "mindcode": version("mindcode"),
         "per_problem": [asdict(problem) for problem in score.problems],
     }
     with atomic_open(path) as stream:

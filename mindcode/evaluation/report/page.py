@@ -5,10 +5,10 @@ html = render(collect(run_dir), problems)
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from importlib.resources import files
 from string import Template
 
-from mindcode import __version__
 from mindcode.evaluation.report.collect import RunRecord
 from mindcode.evaluation.report.markup import code, duration, facts, flattened, missing, text, tile
 from mindcode.evaluation.report.score import score_section, score_tiles
@@ -39,7 +39,7 @@ def _body(record: RunRecord, problems: Mapping[str, Problem]) -> str:
             training_section(record),
             _timings(record),
             _manifest(record),
-            f"<footer>Written by mindcode {text(__version__)}. This file stands alone: it loads nothing.</footer>",
+            f"<footer>Written by mindcode {version('mindcode')}. This file stands alone: it loads nothing.</footer>",
         ]
     )
 
