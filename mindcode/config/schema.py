@@ -297,6 +297,8 @@ class RunConfig:
     """Epochs between two measurements."""
     micro_batch_interleave_num: int = 1
     """Interleaved copies of each micro-batch (Ascend)."""
+    tensorboard: bool = False
+    """Also write the curves for TensorBoard, to output_dir/tensorboard (needs the tensorboard extra)."""
     predict_batch_size: int | None = None
     """Prompts decoded at once; null means model_config.batch_size."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

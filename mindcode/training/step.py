@@ -21,8 +21,8 @@ from mindcode.training.optim import AdamW, Scalars
 ACCUMULATED = "accumulated"
 
 
-class Batch(NamedTuple):
-    """One micro-batch: input_ids [B, S] and labels [B, S], int32; labels are already shifted by one token."""
+class MicroBatch(NamedTuple):
+    """input_ids [B, S] and labels [B, S], int32; labels are already shifted by one token."""
 
     input_ids: np.ndarray
     labels: np.ndarray
@@ -42,11 +42,11 @@ class StepResult(NamedTuple):
 class Step(Protocol):
     """One optimizer step on as many micro-batches as it was built for."""
 
-    def __call__(self, batches: Sequence[Batch], loss_scale: float, scalars: Scalars) -> StepResult: ...
+    def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult: ...
 
 
 class LossNetwork(nn.Cell):
-    """(input_ids [B, S], labels [B, S]) -> loss: the model and the loss as one cell; parameter names stay as they are."""
+    """(input_ids [B, S], labels [B, S]) -> loss: model and loss as one cell; parameter names stay as they are."""
 
     def __init__(self, model: nn.Cell, loss: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -67,7 +67,7 @@ class Unchanged(nn.Cell):
 class SumOfSquares(nn.Cell):
     """gradients -> the sum of the squares of all their elements, a scalar fp32.
 
-    Rows first and then their sums: the CPU kernel is ten times as fast and far more exact so than over all axes at once.
+    Rows first, then their sums: on a CPU ten times as fast as over all axes at once, and more exact.
     """
 
     def __init__(self) -> None:
@@ -186,7 +186,7 @@ class SingleBatchStep:
     def __init__(self, gradients: _Gradients, apply: _Apply) -> None:
         self._graph = _WholeStep(gradients, apply)
 
-    def __call__(self, batches: Sequence[Batch], loss_scale: float, scalars: Scalars) -> StepResult:
+    def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult:
         (batch,) = batches
         loss, norm, finite = self._graph(*map(Tensor, batch), Tensor(loss_scale, ms.float32), scalars.tensor())
         return StepResult(float(loss.asnumpy()), float(norm.asnumpy()), not bool(finite.asnumpy()))
@@ -203,7 +203,7 @@ class AccumulatingStep:
         self._add = _AddMicroBatch(gradients, buffers)
         self._apply = _ApplyBuffers(apply, buffers)
 
-    def __call__(self, batches: Sequence[Batch], loss_scale: float, scalars: Scalars) -> StepResult:
+    def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult:
         scale = Tensor(loss_scale, ms.float32)
         losses = [float(self._add(*map(Tensor, batch), scale).asnumpy()) for batch in batches]
         norm, finite = self._apply(Tensor(loss_scale * len(batches), ms.float32), scalars.tensor())

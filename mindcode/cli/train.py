@@ -1,0 +1,79 @@
+"""mindcode train: pretrain or finetune from a YAML file, or measure the loss on evaluation rows.
+
+mindcode train --config configs/codellama/pretrain_codellama_tiny_cpu.yaml --train_dataset_dir wiki.mindrecord
+mindcode train --config X.yaml --load_checkpoint model.ckpt --run_mode finetune --train_dataset_dir code.mindrecord
+
+Run the same command again after an interruption: it continues from the newest checkpoint.
+"""
+
+from pathlib import Path
+
+from mindcode.cli.flags import parse_run_flags
+from mindcode.config.loader import load_config
+from mindcode.config.schema import RunConfig
+from mindcode.config.validate import check_inputs
+from mindcode.utils.log import get_logger, log_to_file
+
+
+def main(argv: list[str]) -> int:
+    """Read the configuration and do what its run_mode says."""
+    flags = parse_run_flags(argv, "mindcode train")
+    config = load_config(flags.config, flags.overrides)
+    check_inputs(config)
+    log_to_file(Path(config.output_dir) / "log" / "rank_0" / "info.log")
+
+    from mindcode.runtime.context import set_context
+    from mindcode.runtime.seed import seed_all
+
+    set_context(config.context)
+    seed_all(config.seed)
+    if config.run_mode == "eval":
+        evaluate(config)
+    else:
+        train(config)
+    return 0
+
+
+def train(config: RunConfig) -> None:
+    """Data, network, weights or the state of an earlier start, and the loop."""
+    from mindcode.data.mindrecord import MindRecordReader
+    from mindcode.training import assemble, manifest, metrics, resume, snapshot, trainer
+
+    reader = MindRecordReader(Path(config.train_dataset.data_loader.dataset_dir))
+    rows = assemble.row_loader(config, config.train_dataset, reader)
+    total_steps = assemble.run_length(config, rows).total_steps
+
+    store = assemble.checkpoint_store(config)
+    description = manifest.describe(config, reader.files)
+    checkpoint = resume.checkpoint_to_continue(config, store, description)
+    if checkpoint and snapshot.finished_steps(checkpoint) >= total_steps:
+        get_logger().info("already finished: %d steps, %s", total_steps, checkpoint)
+        return
+    store.remove_leftovers()
+
+    network = assemble.loss_network(config)
+    run = assemble.training_run(config, network, rows, store)
+    state = assemble.first_state(config)
+    if checkpoint:
+        state = snapshot.load_run(checkpoint, run.everything, state, run.rows_per_step)
+        get_logger().info("continuing after step %d of %d, from %s", state.step, total_steps, checkpoint)
+    elif weights := resume.weights_file(config):
+        snapshot.load_weights(weights, run.parameters)
+        run.optimizer.refresh_copies()
+
+    metrics.drop_rows_after(Path(config.output_dir), state.step)
+    manifest.write(Path(config.output_dir), description)
+    trainer.fit(run, state)
+
+
+def evaluate(config: RunConfig) -> None:
+    """Network, weights, and the loss on eval_dataset."""
+    import math
+
+    from mindcode.training import assemble, resume, snapshot
+
+    network = assemble.loss_network(config)
+    if weights := resume.weights_file(config):
+        snapshot.load_weights(weights, network.trainable_params())
+    loss = assemble.evaluator(config, network).loss()
+    print(f"eval_loss: {loss:.6f}, perplexity: {math.exp(loss):.4f}")

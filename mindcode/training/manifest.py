@@ -1,0 +1,77 @@
+"""manifest.json: what a run was, so that it can be repeated, and so that its folder is not mistaken for another's."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mindcode.config.loader import to_dict
+from mindcode.config.schema import RunConfig
+from mindcode.utils.atomic import atomic_open
+
+MANIFEST = "manifest.json"
+_BLOCK, _BLOCKS = 64 * 1024, 64
+_FREE = ("resume_training", "run_mode", "output_dir", "load_checkpoint")
+"""Keys that may differ between two commands of one run."""
+
+
+def fingerprint(path: Path) -> str:
+    """Return a SHA-256 over the size of a file and 64 blocks of 64 KiB spread over it: quick for any size."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with open(path, "rb") as stream:
+        for index in range(_BLOCKS):
+            stream.seek(max(0, size - _BLOCK) * index // (_BLOCKS - 1))
+            digest.update(stream.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def describe(config: RunConfig, data_files: Iterable[Path]) -> dict[str, Any]:
+    """Return the manifest of a run that is about to start."""
+    packages = ("mindcode", "mindspore", "numpy")
+    return {
+        "config": to_dict(config),
+        "seed": config.seed,
+        "device": config.context.device_target,
+        "dtype": config.model.model_config.compute_dtype,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "data": {str(path): fingerprint(path) for path in data_files},
+    }
+
+
+def write(output_dir: Path, manifest: dict[str, Any]) -> None:
+    """Write manifest.json."""
+    with atomic_open(output_dir / MANIFEST) as stream:
+        json.dump(manifest, stream, indent=1, ensure_ascii=False)
+
+
+def difference(output_dir: Path, manifest: dict[str, Any]) -> str | None:
+    """Return the first difference in configuration or data to the run that output_dir holds, or None."""
+    try:
+        earlier = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = _flat({"config": _relevant(manifest["config"]), "data": sorted(manifest["data"].values())})
+    theirs = _flat({"config": _relevant(earlier.get("config", {})), "data": sorted(earlier.get("data", {}).values())})
+    for key in [*ours, *theirs]:
+        if ours.get(key) != theirs.get(key):
+            return f"{key.removeprefix('config.')}: {theirs.get(key)}, now {ours.get(key)}"
+    return None
+
+
+def _relevant(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _FREE}
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.loads(json.dumps(value))
+    return flat

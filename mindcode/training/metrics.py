@@ -1,0 +1,119 @@
+"""What a run says about itself: MindFormers' step lines, metrics.jsonl, and TensorBoard where wanted.
+
+A row of metrics.jsonl is a step (step, epoch, loss, lr, ...) or a measurement on the evaluation rows (step, eval_loss).
+"""
+
+import datetime
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mindcode.training.progress import RunLength
+from mindcode.utils.jsonl import JsonlAppender, read_jsonl, write_jsonl
+from mindcode.utils.log import get_logger
+
+METRICS = "metrics.jsonl"
+_BAR_WIDTH = 50
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One optimizer step, as a row of metrics.jsonl."""
+
+    step: int
+    epoch: int
+    loss: float
+    lr: float
+    loss_scale: float
+    global_norm: float
+    overflow: bool
+    tokens: int
+    """Tokens that went through the model in this step."""
+    tokens_per_second: float
+    step_seconds: float
+    wall_time: float
+    """Seconds since 1970."""
+
+
+class ScalarWriter(Protocol):
+    """Something that draws curves."""
+
+    def add(self, tag: str, value: float, step: int, wall_time: float) -> None:
+        """Add one point to the curve `tag`."""
+
+    def close(self) -> None:
+        """Write everything out."""
+
+
+class RunLog:
+    """Writes each step and measurement to all places."""
+
+    def __init__(
+        self, output_dir: Path, length: RunLength, rows_per_step: int, every: int, curves: ScalarWriter | None
+    ) -> None:
+        self._length, self._rows_per_step, self._every = length, rows_per_step, every
+        self._curves = curves
+        self._file = JsonlAppender(output_dir / METRICS)
+        self._recent: list[float] = []
+
+    def step(self, row: StepRow) -> None:
+        """Record one step; every `every` steps, and the last one, are shown."""
+        self._file.append(_finite(asdict(row)))
+        self._recent.append(row.step_seconds)
+        if self._curves:
+            for tag in ("loss", "lr", "global_norm", "loss_scale", "tokens_per_second"):
+                self._curves.add(tag, getattr(row, tag), row.step, row.wall_time)
+        if row.step % self._every == 0 or row.step == self._length.total_steps:
+            for line in step_lines(row, self._length, self._rows_per_step, self._remaining(row)):
+                get_logger().info(line)
+
+    def evaluation(self, step: int, loss: float, wall_time: float) -> None:
+        """Record the loss on the evaluation rows after `step`."""
+        self._file.append(_finite({"step": step, "eval_loss": loss, "wall_time": wall_time}))
+        if self._curves:
+            self._curves.add("eval_loss", loss, step, wall_time)
+        get_logger().info("step:[%5d/%5d], eval_loss: %.4f", step, self._length.total_steps, loss)
+
+    def close(self) -> None:
+        """Flush everything."""
+        self._file.close()
+        if self._curves:
+            self._curves.close()
+
+    def _remaining(self, row: StepRow) -> float:
+        """Seconds, from the median of the last steps; the first step of a process compiles and says little."""
+        recent = sorted(self._recent[-20:] if len(self._recent) == 1 else self._recent[1:][-20:])
+        return recent[len(recent) // 2] * (self._length.total_steps - row.step)
+
+
+def step_lines(row: StepRow, length: RunLength, rows_per_step: int, remaining: float) -> tuple[str, str]:
+    """Return the two lines that MindFormers' users know, with tokens/s added."""
+    position, done = length.position(row.step), row.step / length.total_steps
+    first = (
+        f"{{ Epoch:[{row.epoch:3d}/{length.epochs:3d}], step:[{position.step:5d}/{length.steps_per_epoch:5d}], "
+        f"loss: {row.loss:5.3f}, per_step_time: {row.step_seconds * 1000:.0f}ms, lr: {row.lr:.6g}, "
+        f"overflow cond: {row.overflow}, loss_scale: {row.loss_scale}, global_norm: [{row.global_norm:.4g}], "
+        f"tokens/s: {row.tokens_per_second:.0f}"
+    )
+    bar = "█" * int(_BAR_WIDTH * done)
+    speed = rows_per_step / max(row.step_seconds, 1e-9)
+    left = datetime.timedelta(seconds=round(remaining))
+    return first, f"  {100 * done:4.1f}% |{bar:<{_BAR_WIDTH}}| {speed:.5f} samples/s/p  {left} }}"
+
+
+def drop_rows_after(output_dir: Path, step: int) -> None:
+    """Remove from metrics.jsonl what a continued run will write again: all rows of later steps."""
+    path = output_dir / METRICS
+    if not path.exists():
+        return
+    JsonlAppender(path).close()
+    rows = list(read_jsonl(path))
+    kept = [row for row in rows if row["step"] <= step]
+    if len(kept) < len(rows):
+        write_jsonl(path, kept)
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """Numbers that JSON does not know become null."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}

@@ -1,0 +1,133 @@
+"""The training loop: batches in, steps, log lines, measurements and checkpoints out.
+
+    state = fit(run, state)
+
+A `Run` holds the pieces, each built elsewhere; nothing here knows how a step is computed or where rows come from.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from mindspore import Parameter
+
+from mindcode.checkpoint.store import CheckpointStore
+from mindcode.config.schema import RunConfig
+from mindcode.runtime.interrupts import deferred_interrupts
+from mindcode.training.batches import StepBatches
+from mindcode.training.evaluate import Evaluator
+from mindcode.training.metrics import RunLog, StepRow
+from mindcode.training.optim import AdamRule, AdamW, step_scalars
+from mindcode.training.progress import RunLength, TrainState
+from mindcode.training.schedule import Schedule
+from mindcode.training.snapshot import parameter_records, state_records, total_bytes
+from mindcode.training.step import MicroBatch, Step, StepResult
+from mindcode.utils.errors import UserError
+from mindcode.utils.log import get_logger
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a training run is made of."""
+
+    config: RunConfig
+    length: RunLength
+    rows_per_step: int
+    parameters: Sequence[Parameter]
+    optimizer: AdamW
+    rule: AdamRule
+    schedule: Schedule
+    step: Step
+    batches: StepBatches
+    store: CheckpointStore
+    log: RunLog
+    evaluator: Evaluator | None
+
+    @property
+    def everything(self) -> list[Parameter]:
+        """Weights and optimizer state."""
+        return [*self.parameters, *self.optimizer.state]
+
+
+def fit(run: Run, state: TrainState) -> TrainState:
+    """Train from `state` to the end of the run and return the last state.
+
+    Checkpoints are written as configured and at the end, with the weights alone beside the last one. An interrupt ends
+    the loop after the step that is under way, with a checkpoint, as KeyboardInterrupt. Raises UserError when the loss
+    stops being a number; the checkpoints are as they were.
+    """
+    with deferred_interrupts() as interrupted:
+        for batches in run.batches.from_step(state.step):
+            if state.step >= run.length.total_steps:
+                break
+            state = _one_step(run, state, batches)
+            if run.evaluator and _is_due(run, state.step):
+                run.log.evaluation(state.step, run.evaluator.loss(), time.time())
+            last = state.step == run.length.total_steps
+            if last or interrupted() or state.step % run.config.checkpoint.save_checkpoint_steps == 0:
+                save(run, state)
+            if interrupted() and not last:
+                raise KeyboardInterrupt
+    path = run.store.save_network(parameter_records(run.parameters), total_bytes(run.parameters))
+    get_logger().info("finished %d steps; weights: %s", state.step, path)
+    return state
+
+
+def save(run: Run, state: TrainState) -> Path:
+    """Write a checkpoint of the whole state."""
+    position = run.length.position(state.step)
+    get_logger().info("......Saving ckpt......")
+    records = chain(state_records(state, position, run.rows_per_step), parameter_records(run.everything))
+    return run.store.save(records, total_bytes(run.everything), position)
+
+
+def _one_step(run: Run, state: TrainState, batches: Sequence[MicroBatch]) -> TrainState:
+    started = time.perf_counter()
+    rate = run.schedule(state.step)
+    scalars = step_scalars(run.config.optimizer, run.rule, rate, state.updates + 1)
+    result = run.step(batches, state.loss_scale.value, scalars)
+    seconds = time.perf_counter() - started
+    tokens = sum(batch.input_ids.size for batch in batches)
+    row = StepRow(
+        step=state.step + 1,
+        epoch=run.length.position(state.step + 1).epoch,
+        loss=result.loss,
+        lr=rate,
+        loss_scale=state.loss_scale.value,
+        global_norm=result.global_norm,
+        overflow=result.overflow,
+        tokens=tokens,
+        tokens_per_second=tokens / seconds,
+        step_seconds=seconds,
+        wall_time=time.time(),
+    )
+    run.log.step(row)
+    _refuse_to_go_on_without_numbers(run, state, result)
+    return state.after(result.overflow)
+
+
+def _refuse_to_go_on_without_numbers(run: Run, state: TrainState, result: StepResult) -> None:
+    """A smaller loss scale may cure an overflow; without one, or with none left, the run is lost."""
+    if not result.overflow and math.isfinite(result.loss):
+        return
+    if run.optimizer.can_skip and result.overflow and state.loss_scale.value > 1.0:
+        return
+    saved = run.store.saved()
+    newest = run.store.folder / saved[-1].name if saved else "none was written yet"
+    raise UserError(
+        f"step {state.step + 1}: loss {result.loss}, gradient norm {result.global_norm}: training stopped; the last "
+        f"checkpoint is intact ({newest}); lower learning_rate or look at the data, and continue with "
+        "--resume_training True"
+    )
+
+
+def _is_due(run: Run, step: int) -> bool:
+    """Whether the loss on the evaluation rows is measured after `step`: by step, by epoch, and at the end."""
+    config = run.config
+    by_step = config.eval_step_interval > 0 and step % config.eval_step_interval == 0
+    epoch_steps = config.eval_epoch_interval * run.length.steps_per_epoch
+    by_epoch = epoch_steps > 0 and step % epoch_steps == 0
+    return by_step or by_epoch or step == run.length.total_steps
