@@ -82,7 +82,10 @@ def smoothed(points: Sequence[Point], weight: float) -> tuple[Point, ...]:
 
 
 def short(value: float) -> str:
-    """Write a number in few characters: 1.2M, 340, 0.05, 2e-05."""
+    """Write a number in few characters: 1.2M, 340, 0.05, 2e-5."""
+    if 0 < abs(value) < 0.01:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= limit:
             return f"{value / (1e3 if unit == 'k' else limit):.3g}{unit}"

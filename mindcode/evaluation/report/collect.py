@@ -58,8 +58,9 @@ class RunRecord:
 
     @property
     def problems(self) -> tuple[ProblemResult, ...]:
-        """Verdicts by problem; empty before scoring."""
-        return per_problem(sample.verdict for sample in self.samples if sample.verdict)
+        """Verdicts by problem, HumanEval/9 before HumanEval/10; empty before scoring."""
+        results = per_problem(sample.verdict for sample in self.samples if sample.verdict)
+        return tuple(sorted(results, key=lambda result: _by_number(result.task_id)))
 
     @property
     def counts(self) -> list[tuple[int, int]]:
@@ -93,6 +94,11 @@ def collect(run_dir: Path, samples: Path | None = None) -> RunRecord:
         settings=_json(samples_file.with_name(samples_file.name + ".settings.json")),
         timings=_timings(_rows(run_dir / "timings.jsonl")),
     )
+
+
+def _by_number(task_id: str) -> tuple[str, int, str]:
+    name, _, number = task_id.rpartition("/")
+    return name, int(number) if number.isdecimal() else 0, number
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

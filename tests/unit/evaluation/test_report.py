@@ -141,7 +141,7 @@ def test_charts_cope_with_flat_and_single_lines(points: tuple[tuple[float, float
 
 
 def test_numbers_and_lines_for_people() -> None:
-    assert [short(value) for value in (1234567.0, 61440.0, 140.0, 2e-5, 0.0)] == ["1.23M", "61.4k", "140", "2e-05", "0"]
+    assert [short(value) for value in (1234567.0, 61440.0, 140.0, 2e-5, 0.0)] == ["1.23M", "61.4k", "140", "2e-5", "0"]
     assert ticks(0.0, 1.0, 4) == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
     assert smoothed([(0.0, 1.0), (1.0, 1.0)], 0.9) == ((0.0, pytest.approx(1.0)), (1.0, pytest.approx(1.0)))
     many = [(float(n), float(n % 2)) for n in range(5000)]
