@@ -16,7 +16,7 @@ class Answer:
         self._eos_ids = eos_ids
         self._room = min(request.params.max_new_tokens, longest - len(request.prompt_ids))
         self._generator = np.random.default_rng(request.seed)
-        self._stream = StreamDecoder(decoder)
+        self._stream = StreamDecoder(decoder, request.prompt_ids)
         self._stop = StopStrings(request.params.stop)
         self._cut: int | None = None
         self._present = list(request.prompt_ids)

@@ -17,12 +17,12 @@ _MAX_CHARACTER_TOKENS = 8
 
 
 class StreamDecoder:
-    """Collects token ids, gives text."""
+    """Collects token ids, gives the text that they add to a prompt."""
 
-    def __init__(self, decoder: TextDecoder) -> None:
+    def __init__(self, decoder: TextDecoder, prompt_ids: Sequence[int] = ()) -> None:
         self._decoder = decoder
-        self._ids: list[int] = []
-        self._read = 0
+        self._ids = list(prompt_ids[-_OVERLAP:])
+        self._read = len(self._ids)
         self.text = ""
 
     def add(self, token: int) -> str:

@@ -1,5 +1,6 @@
 """What goes into the engine and what comes out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +53,6 @@ class Completion:
 class TextDecoder(Protocol):
     """Turns token ids into text; every tokenizer of data/tokenizer.py does."""
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
         """Return the text of `ids`, special tokens left out; bytes that are no character (yet) become U+FFFD."""
         ...

@@ -1,0 +1,173 @@
+"""Generate from prompts on the command line, from a file of prompts, or for HumanEval.
+
+mindcode predict --config configs/smollm2/predict_smollm2_135m.yaml --load_checkpoint smollm2.ckpt \
+    --predict_data "def bubble_sort(arr):\n"
+mindcode predict --config ... --load_checkpoint ... --input_file humaneval --output_file samples.jsonl
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mindcode.cli.predict_flags import HUMANEVAL, PredictJob, parse_job
+from mindcode.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mindcode.cli.predict_model import LoadedModel
+    from mindcode.generation.prompts import PromptRow
+    from mindcode.generation.types import Completion, Request
+
+SAMPLES = Path("samples.jsonl")
+
+
+def main(argv: list[str]) -> int:
+    """Generate; everything that decides an answer is checked before the model is loaded."""
+    job = parse_job(argv)
+    return _humaneval(job) if job.input_file == HUMANEVAL else _prompts(job)
+
+
+def _prompts(job: PredictJob) -> int:
+    """Answer the prompts of the command line or of a file."""
+    from mindcode.cli.predict_model import find_model, identity
+    from mindcode.generation.prompts import PromptEncoder
+    from mindcode.utils.settings import claim
+
+    rows = _rows(job)
+    loaded = find_model(job.config, job.model_file)
+    requests = list(_requests(job, rows, PromptEncoder(loaded.tokenizer, job.chat_template)))
+    if job.output_file is not None:
+        settings = {"seed": job.config.seed, "chat_template": job.chat_template, "model": identity(loaded)}
+        claim(job.output_file, {**settings, "sampling": asdict(job.sampling)})
+        requests = _unanswered(requests, job.output_file)
+    if requests:
+        _answer(job, loaded, {row.id: row for row in rows}, requests)
+    if job.output_file is not None:
+        print(f"answers: {job.output_file}")
+    return 0
+
+
+def _rows(job: PredictJob) -> "list[PromptRow]":
+    from mindcode.generation.prompts import read_prompts, text_prompt
+
+    if job.input_file:
+        return read_prompts(Path(job.input_file))
+    return [text_prompt(str(number), text) for number, text in enumerate(job.texts, start=1)]
+
+
+def _requests(job: PredictJob, rows: "Sequence[PromptRow]", encoder: Any) -> "Iterator[Request]":
+    from mindcode.evaluation.runner import sample_seed
+    from mindcode.generation.types import Request
+
+    if job.num_samples > 1 and not job.sampling.do_sample:
+        raise UserError(
+            f"--num_samples {job.num_samples}: greedy answers are all the same; give --temperature, for example 0.8"
+        )
+    for row in rows:
+        ids = encoder.encode(row)
+        for sample in range(job.num_samples):
+            yield Request(_key(row.id, sample), ids, job.sampling, sample_seed(job.config.seed, row.id, sample))
+
+
+def _key(name: str, sample: int) -> str:
+    return f"{name}\n{sample}"
+
+
+def _unanswered(requests: "Sequence[Request]", output: Path) -> "list[Request]":
+    """Leave out the requests that an earlier call answered."""
+    from mindcode.utils.jsonl import JsonlAppender, read_jsonl
+
+    JsonlAppender(output).close()
+    present = {_key(str(row["id"]), int(row["sample"])) for row in read_jsonl(output)}
+    return [request for request in requests if request.id not in present]
+
+
+def _answer(
+    job: PredictJob, loaded: "LoadedModel", rows: "dict[str, PromptRow]", requests: "Sequence[Request]"
+) -> None:
+    """Generate, and write each answer as soon as it is finished: to the output file, or at the end to the screen."""
+    from contextlib import ExitStack
+
+    from mindcode.cli.predict_model import build_engine
+    from mindcode.utils.jsonl import JsonlAppender
+    from mindcode.utils.progress import Progress
+
+    engine = build_engine(job.config, loaded, min(_batch_size(job), len(requests)))
+    start, tokens, answers = time.monotonic(), 0, {}
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress("predict", len(requests), "answer"))
+        appender = stack.enter_context(JsonlAppender(job.output_file)) if job.output_file is not None else None
+        for done in engine.generate(requests):
+            answers[done.id] = done
+            tokens += len(done.token_ids)
+            progress.advance(1, tokens=len(done.token_ids))
+            if appender is not None:
+                appender.append(_row(rows, done))
+    seconds = time.monotonic() - start
+    for request in requests if job.output_file is None else ():
+        print(_shown(rows, answers[request.id]))
+    print(_speed(seconds, tokens))
+
+
+def _speed(seconds: float, tokens: int) -> str:
+    """The line that MindFormers logs."""
+    rate = tokens / max(seconds, 1e-9)
+    return f"total time: {seconds:.4f} s; generated tokens: {tokens} tokens; generate speed: {rate:.4f} tokens/s"
+
+
+def _row(rows: "dict[str, PromptRow]", done: "Completion") -> dict[str, Any]:
+    name, sample = done.id.rsplit("\n", 1)
+    row = rows[name]
+    asked: dict[str, Any] = {"prompt": row.text}
+    if row.gap is not None:
+        asked = {"prefix": row.gap[0], "suffix": row.gap[1]}
+    elif row.messages:
+        asked = {"messages": [asdict(message) for message in row.messages]}
+    return {
+        "id": name,
+        "sample": int(sample),
+        **asked,
+        "completion": done.text,
+        "finish_reason": done.finish_reason,
+        "prompt_tokens": done.prompt_tokens,
+        "answer_tokens": len(done.token_ids),
+    }
+
+
+def _shown(rows: "dict[str, PromptRow]", done: "Completion") -> str:
+    """An answer as a person reads it: where it belongs, behind its prompt or in its gap."""
+    name, sample = done.id.rsplit("\n", 1)
+    row = rows[name]
+    before, after = row.gap or (row.text, "")
+    return f"--- prompt {name}, sample {sample} ({done.finish_reason})\n{before}{done.text}{after}"
+
+
+def _batch_size(job: PredictJob) -> int:
+    return job.config.predict_batch_size or job.config.model.model_config.batch_size
+
+
+def _humaneval(job: PredictJob) -> int:
+    """Write samples.jsonl for HumanEval."""
+    from mindcode.cli.predict_backend import DeferredBackend
+    from mindcode.evaluation.runner import GenerationPlan, generate_samples
+    from mindcode.evaluation.tasks.humaneval import load_problems, select
+    from mindcode.evaluation.types import GREEDY, Sampling
+
+    sampling = Sampling(
+        max_new_tokens=job.sampling.max_new_tokens,
+        temperature=job.sampling.temperature if job.sampling.do_sample else GREEDY,
+        top_k=job.sampling.top_k,
+        top_p=job.sampling.top_p,
+        repetition_penalty=job.sampling.repetition_penalty,
+    )
+    plan = GenerationPlan(sampling, job.prompt_style, job.completion_form, job.num_samples, job.config.seed)
+    output = job.output_file or SAMPLES
+    backend = DeferredBackend(job.config, job.model_file, job.chat_template, _batch_size(job))
+    start = time.monotonic()
+    summary = generate_samples(select(load_problems(), limit=job.limit), plan, backend, output)
+    print(_speed(time.monotonic() - start, summary.answer_tokens))
+    print(
+        f"samples: {output} ({summary.made} new, {summary.kept} kept, {summary.cut_off} cut off at the longest answer)"
+    )
+    return 0

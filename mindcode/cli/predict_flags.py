@@ -1,0 +1,123 @@
+"""The command line of `mindcode predict`: the run flags, and those that say what to generate and how."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindcode.cli.flags import parse_run_flags
+from mindcode.config.loader import load_config
+from mindcode.config.schema import RunConfig
+from mindcode.evaluation.postprocess import COMPLETION_FORMS
+from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
+from mindcode.generation.types import SamplingParams
+from mindcode.utils.errors import UserError
+
+HUMANEVAL = "humaneval"
+_MODEL_FLAGS = {
+    "max_new_tokens": "longest answer in tokens",
+    "temperature": "divides the logits; above 0 it implies sampling, 0 takes the most likely token",
+    "top_k": "sample among so many most likely tokens; 0 means all",
+    "top_p": "sample among the fewest tokens whose probability reaches this",
+    "repetition_penalty": "above 1 makes tokens already present less likely",
+}
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """A checked command line."""
+
+    config: RunConfig
+    model_file: Path | None
+    texts: tuple[str, ...]
+    """Prompts from the command line."""
+    input_file: str
+    """A file of prompts, the word humaneval, or empty."""
+    output_file: Path | None
+    num_samples: int
+    sampling: SamplingParams
+    chat_template: str
+    prompt_style: str
+    completion_form: str
+    limit: int | None
+    """Only the first so many problems of HumanEval."""
+
+
+def parse_job(argv: Sequence[str]) -> PredictJob:
+    """Parse flags and configuration. Raises UserError for what cannot be done."""
+    flags = parse_run_flags(_known_spellings(argv), "mindcode predict", _add_flags)
+    rest = flags.rest
+    chosen = [(name, text) for name in _MODEL_FLAGS if (text := getattr(rest, name)) is not None]
+    sampled = [("do_sample", "False" if float(text) == 0 else "True") for name, text in chosen if name == "temperature"]
+    texts = [(name, "1.0" if name == "temperature" and float(text) == 0 else text) for name, text in chosen]
+    overrides = [(f"model.model_config.{name}", text) for name, text in [*sampled, *texts]]
+    config = load_config(flags.config, [("run_mode", "predict"), *overrides, *flags.overrides])
+    if config.use_parallel:
+        raise UserError("use_parallel: prediction runs in one process; add --use_parallel False")
+    if bool(rest.input_file) == bool(rest.predict_data):
+        raise UserError("prompts: give either --predict_data TEXT ... or --input_file FILE (or humaneval)")
+    return PredictJob(
+        config=config,
+        model_file=rest.model_file,
+        texts=tuple(rest.predict_data),
+        input_file=rest.input_file,
+        output_file=rest.output_file,
+        num_samples=int(rest.num_samples or 1),
+        sampling=_sampling(config, rest.stop),
+        chat_template=rest.chat_template,
+        prompt_style=rest.prompt_style,
+        completion_form=rest.completion_form,
+        limit=rest.limit,
+    )
+
+
+def _known_spellings(argv: Sequence[str]) -> list[str]:
+    """Accept run_codellama_generate.py's flags too: --config_path, and --use_parallel without a value."""
+    words: list[str] = []
+    for index, word in enumerate(argv):
+        words.append("--config" + word.removeprefix("--config_path") if word.startswith("--config_path") else word)
+        following = argv[index + 1] if index + 1 < len(argv) else "--"
+        if word == "--use_parallel" and following.startswith("--"):
+            words.append("True")
+    return words
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--input_file", default="", metavar="FILE", help="prompts.txt, prompts.jsonl or humaneval")
+    parser.add_argument("--output_file", type=Path, metavar="FILE", help="JSONL, appended row by row, continued")
+    parser.add_argument("--model_file", type=Path, metavar="FILE", help="tokenizer.model, tokenizer.json or a folder")
+    parser.add_argument("--chat_template", default="", help="tokenizer, codellama-instruct, a name of fschat, or none")
+    parser.add_argument("--stop", action="append", type=_unescaped, default=[], help="ends the answer; repeatable")
+    for name, text in _MODEL_FLAGS.items():
+        parser.add_argument(f"--{name}", type=_number, metavar="N", help=text)
+    parser.add_argument("--prompt_style", default="chat", choices=list(PROMPT_STYLES), help="humaneval's prompts")
+    parser.add_argument("--completion_form", default="continuation", choices=list(COMPLETION_FORMS))
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N problems of humaneval")
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\n", "\n")
+
+
+def _number(text: str) -> str:
+    try:
+        return text if float(text) >= 0 else _not_a_number(text)
+    except ValueError:
+        return _not_a_number(text)
+
+
+def _not_a_number(text: str) -> str:
+    raise argparse.ArgumentTypeError(f"{text!r}, expected a number from 0 up")
+
+
+def _sampling(config: RunConfig, stop: Sequence[str]) -> SamplingParams:
+    model = config.model.model_config
+    return SamplingParams(
+        max_new_tokens=model.max_new_tokens or model.max_decode_length,
+        temperature=model.temperature,
+        top_k=model.top_k,
+        top_p=model.top_p,
+        repetition_penalty=model.repetition_penalty,
+        do_sample=model.do_sample,
+        stop=tuple(stop),
+    )

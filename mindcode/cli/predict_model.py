@@ -1,0 +1,99 @@
+"""What `mindcode predict` loads: weights, tokenizer, and the engine made of both."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mindcode.checkpoint.convert import select_weights
+from mindcode.checkpoint.dtypes import to_float32
+from mindcode.checkpoint.sources.open import open_source
+from mindcode.checkpoint.sources.types import Source
+from mindcode.config.model_schema import ModelConfig
+from mindcode.config.schema import RunConfig
+from mindcode.data.tokenizer import Tokenizer, load_tokenizer
+from mindcode.generation.prompts import end_ids
+from mindcode.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mindcode.generation.engine import Engine
+
+_TOKENIZER_NAMES = ("tokenizer.model", "tokenizer.json")
+_FINGERPRINT_BLOCKS, _BLOCK_BYTES = 64, 1 << 16
+
+
+class LoadedModel(NamedTuple):
+    """The files that an answer depends on, and the network's configuration with them taken into account."""
+
+    source: Source
+    tokenizer_path: Path
+    tokenizer: Tokenizer
+    model: ModelConfig
+    cache_length: int
+    """Longest prompt plus answer, in tokens."""
+
+
+def find_model(config: RunConfig, model_file: Path | None) -> LoadedModel:
+    """Find weights and tokenizer. Raises UserError when one is missing or they cannot belong together."""
+    model = config.model.model_config
+    name = config.load_checkpoint or model.checkpoint_name_or_path
+    if not name:
+        raise UserError("load_checkpoint: empty; give --load_checkpoint FILE.ckpt")
+    source = open_source(Path(name))
+    tokenizer_path = _find_tokenizer(model_file, config.processor.tokenizer.vocab_file, source.files[0].parent)
+    tokenizer = load_tokenizer(tokenizer_path)
+    if tokenizer.vocab_size > model.vocab_size:
+        raise UserError(
+            f"{tokenizer_path}: {tokenizer.vocab_size} pieces, but model.model_config.vocab_size is "
+            f"{model.vocab_size}; give --model_file with the tokenizer of this model"
+        )
+    longest = model.seq_length if model.max_new_tokens else min(model.seq_length, model.max_decode_length)
+    model = dataclasses.replace(model, eos_token_id=end_ids(tokenizer, model.eos_token_ids))
+    return LoadedModel(source, tokenizer_path, tokenizer, model, longest)
+
+
+def build_engine(config: RunConfig, loaded: LoadedModel, batch_size: int) -> "Engine":
+    """Read the weights and put them on the device."""
+    from mindcode.generation.engine import Engine
+    from mindcode.runtime.context import set_context
+
+    set_context(config.context)
+    chosen = select_weights(loaded.source, loaded.model)
+    weights = {name: to_float32(tensor.read(), tensor.dtype) for name, tensor in chosen}
+    return Engine(loaded.model, weights, loaded.tokenizer, batch_size, loaded.cache_length)
+
+
+def identity(loaded: LoadedModel) -> dict[str, str]:
+    """Name what decides the answers: weights, tokenizer, number format, length."""
+    return {
+        "weights": _fingerprint(loaded.source.files),
+        "tokenizer": _fingerprint((loaded.tokenizer_path,)),
+        "compute_dtype": loaded.model.compute_dtype,
+        "longest": str(loaded.cache_length),
+    }
+
+
+def _find_tokenizer(given: Path | None, configured: str, folder: Path) -> Path:
+    """Take --model_file, else processor.tokenizer.vocab_file, else what lies beside the weights."""
+    if given is not None:
+        return given
+    if configured and Path(configured).exists():
+        return Path(configured)
+    for name in _TOKENIZER_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    also = f", and processor.tokenizer.vocab_file {configured!r} does not exist" if configured else ""
+    raise UserError(f"{folder}: no {' or '.join(_TOKENIZER_NAMES)} beside the weights{also}; give --model_file PATH")
+
+
+def _fingerprint(files: tuple[Path, ...]) -> str:
+    """Digest sizes and evenly spread blocks: reading hundreds of gigabytes to recognise a file would take minutes."""
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{size}/".encode())
+        with open(file, "rb") as stream:
+            for number in range(_FINGERPRINT_BLOCKS):
+                stream.seek(max(size - _BLOCK_BYTES, 0) * number // (_FINGERPRINT_BLOCKS - 1))
+                digest.update(stream.read(_BLOCK_BYTES))
+    return digest.hexdigest()[:16]

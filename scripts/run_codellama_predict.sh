@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Generate with a checkpoint, under the name and with the arguments that MindFormers' users know.
+#
+#   bash scripts/run_codellama_predict.sh CONFIG CKPT DEVICE_NUM [PROMPTS [OUTPUT]]
+#   bash scripts/run_codellama_predict.sh CONFIG CKPT TOKENIZER DEVICE_NUM [PROMPTS [OUTPUT]]
+#
+# PROMPTS is a text file (one prompt a line), a .jsonl file, or the word humaneval, which writes samples.jsonl (or OUTPUT)
+# for evaluate_functional_correctness. Without PROMPTS two short prompts are answered.
+set -euo pipefail
+
+usage() {
+    echo "usage: bash scripts/run_codellama_predict.sh CONFIG CKPT [TOKENIZER] DEVICE_NUM [PROMPTS [OUTPUT]]" >&2
+    exit 2
+}
+
+[ $# -ge 3 ] || usage
+config=$1 checkpoint=$2
+shift 2
+tokenizer=()
+if [ -e "$1" ]; then
+    tokenizer=(--model_file "$1")
+    shift
+fi
+[ $# -ge 1 ] && [ $# -le 3 ] || usage
+device_num=$1 prompts=${2:-} output=${3:-}
+case "$device_num" in
+    1) ;;
+    *[!0-9]* | "") echo "run_codellama_predict.sh: DEVICE_NUM: expected a number (or, before it, an existing TOKENIZER), found '$device_num'" >&2; exit 2 ;;
+    *) echo "run_codellama_predict.sh: DEVICE_NUM $device_num: prediction runs on one device here; give 1" >&2; exit 2 ;;
+esac
+
+if [ "$prompts" = humaneval ]; then
+    input=(--input_file humaneval --output_file "${output:-samples.jsonl}")
+elif [ -n "$prompts" ]; then
+    output=${output:-$(basename "${prompts%.*}").answers.jsonl}
+    input=(--input_file "$prompts" --output_file "$output")
+else
+    input=(--predict_data 'def bubble_sort(arr):\n' 'def quick_sort(arr):\n')
+fi
+exec mindcode predict --config "$config" --load_checkpoint "$checkpoint" ${tokenizer[@]+"${tokenizer[@]}"} "${input[@]}" --use_parallel False
