@@ -35,13 +35,16 @@ PROMPT_STYLES: Mapping[str, PromptStyle] = {
         stop=("\n```",),
     ),
     "chat-free": PromptStyle(
-        question="Complete the following Python function:\n\n```python\n{prompt}\n```",
+        question=(
+            "Write a Python function that completes the code below. Answer with one fenced python block.\n\n"
+            "```python\n{prompt}\n```"
+        ),
         opening="",
         stop=FENCE_STOPS,
     ),
 }
 """chat opens the fenced block for the model; chat-free lets it talk first. Of the 48 problems with the shortest prompts
-SmolLM2-135M-Instruct solves 10 with chat and 9 with chat-free (greedy, fp32)."""
+SmolLM2-135M-Instruct solves 10 with chat and 11 with chat-free (greedy, fp32)."""
 
 
 def make_prompt(style: PromptStyle, problem: Problem) -> Prompt:
