@@ -13,6 +13,7 @@ from mindcode.data.mindrecord_format import Column
 from mindcode.data.packing import Packer
 from mindcode.data.qa import IGNORE, Problem, QaEncoder, QaRows
 from mindcode.data.records import Record, read_records
+from mindcode.data.targets import script_writer
 from mindcode.data.tokenizer import Tokenizer, load_tokenizer
 from mindcode.data.wiki import Chunk, paragraphs, read_chunks
 from mindcode.utils.errors import UserError
@@ -156,11 +157,14 @@ class QaJob:
 
     columns: tuple[str, ...] = ("input_ids", "labels")
 
-    def __init__(self, settings: RowSettings, inputs: Sequence[Path], tokenizer: Path, pad_id: int) -> None:
+    def __init__(self, settings: RowSettings, inputs: Sequence[Path], tokenizer_path: Path) -> None:
+        """Raises UserError when the tokenizer cannot serve the template, before any process starts."""
         self.counts = Counts()
-        self._settings, self._inputs, self._pad_id = settings, inputs, pad_id
-        self.build = partial(_build_qa, tokenizer, settings)
-        self._packer = Packer(settings.row_length, pad_id) if settings.packing else None
+        tokenizer = load_tokenizer(tokenizer_path)
+        script_writer(tokenizer, settings.template)
+        self._settings, self._inputs, self._pad_id = settings, inputs, tokenizer.pad_id
+        self.build = partial(_build_qa, tokenizer_path, settings)
+        self._packer = Packer(settings.row_length, tokenizer.pad_id) if settings.packing else None
 
     def tasks(self) -> Iterator[tuple[list[Record], int]]:
         """See Job.tasks."""

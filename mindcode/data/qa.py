@@ -11,9 +11,9 @@ import numpy as np
 
 from mindcode.data.conversations import parse_conversation, without_system
 from mindcode.data.records import Record
-from mindcode.data.targets import VICUNA, Script, script_writer
+from mindcode.data.targets import Script, script_writer
+from mindcode.data.templates import VICUNA_TEMPLATE
 from mindcode.data.tokenizer import Encoded, Tokenizer
-from mindcode.utils.errors import UserError
 
 IGNORE = -100
 
@@ -47,11 +47,9 @@ class QaEncoder:
 
     def __init__(self, tokenizer: Tokenizer, template: str, row_length: int, keep_masked: bool) -> None:
         """`keep_masked` keeps rows without a target. Raises UserError when the tokenizer cannot serve the template."""
-        if template == VICUNA and tokenizer.eos_id is None:
-            raise UserError("the tokenizer names no eos_token; put the model's tokenizer_config.json beside it")
         self._tokenizer, self._row_length, self._keep_masked = tokenizer, row_length, keep_masked
         self._write_script = script_writer(tokenizer, template)
-        self._has_system = template != VICUNA
+        self._has_system = template != VICUNA_TEMPLATE
 
     def encode(self, records: Sequence[Record]) -> QaRows:
         """Encode a batch of records; bad ones are reported in the result, not raised."""

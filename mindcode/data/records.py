@@ -102,11 +102,10 @@ class _ListReader:
                     self._position = end
                     return value
             except json.JSONDecodeError as error:
-                unfinished = error.pos > len(self._text) - 16 or error.msg.startswith(
-                    ("Unterminated", "Invalid control")
-                )
+                inside = error.pos - self._position
+                unfinished = error.pos > len(self._text) - 16 or error.msg.startswith("Unterminated")
                 if not unfinished or not self._extend():
-                    raise self._broken(f"record {number}: {error.msg}", error.pos) from error
+                    raise self._broken(f"record {number}: {error.msg}", self._position + inside) from error
 
     def _peek(self) -> str:
         """Skip white space; the next character, or nothing at the end."""

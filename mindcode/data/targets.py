@@ -8,12 +8,10 @@ format has a piece for each round, as MindFormers tokenizes it, each ended by th
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mindcode.data.templates import ChatTemplate, Message, find_template
+from mindcode.data.templates import VICUNA_TEMPLATE, ChatTemplate, Message, find_template
 from mindcode.data.tokenizer import Tokenizer
 from mindcode.utils.errors import UserError
 
-VICUNA = "vicuna"
-_FSCHAT_VICUNA = "vicuna_v1.1"
 _ROUND_END, _REPLY = "</s>", " ASSISTANT: "
 
 
@@ -44,11 +42,11 @@ def script_writer(tokenizer: Tokenizer, template: str) -> Callable[[Sequence[Mes
 
     The function raises ValueError for a conversation that the format cannot express.
     """
-    if template == VICUNA:
-        vicuna = find_template(tokenizer, _FSCHAT_VICUNA)
-        return lambda messages: _vicuna_script(vicuna.conversation(messages))
     chat = find_template(tokenizer, template)
-    return lambda messages: _chat_script(chat, messages)
+    if template == VICUNA_TEMPLATE:
+        return lambda messages: _vicuna_script(chat.conversation(messages))
+    bos_piece = tokenizer.bos_piece or ""
+    return lambda messages: _chat_script(chat, bos_piece, messages)
 
 
 def _vicuna_script(text: str) -> Script:
@@ -64,12 +62,13 @@ def _vicuna_script(text: str) -> Script:
     return Script(tuple(pieces), forced_bos=True, readable=readable)
 
 
-def _chat_script(chat: ChatTemplate, messages: Sequence[Message]) -> Script:
-    """Targets are what each assistant turn adds to the prompt before it, up to its end mark."""
+def _chat_script(chat: ChatTemplate, bos_piece: str, messages: Sequence[Message]) -> Script:
+    """Targets are what each assistant turn adds to the prompt before it, up to its end mark; some formats write the
+    beginning of the next round (`bos_piece`) right after it."""
     try:
         text = chat.conversation(messages)
         spans = [
-            _span(text, chat.prompt(messages[:index]), chat.conversation(messages[: index + 1]))
+            _span(text, chat.prompt(messages[:index]), chat.conversation(messages[: index + 1]).removesuffix(bos_piece))
             for index, message in enumerate(messages)
             if message.role == "assistant"
         ]

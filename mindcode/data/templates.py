@@ -4,8 +4,8 @@ render_prompt(tokenizer, [Message("user", "hi")])                       # up to 
 render_chat(tokenizer, messages, template="codellama-instruct")          # a whole conversation
 encode_rendered(tokenizer, text)                                         # its ids, with the beginning the model expects
 
-`template` is "tokenizer" (the tokenizer's own Jinja template), "codellama-instruct", or the name of a template of the
-fschat package ("vicuna_v1.1", "llama-2", "chatml", …).
+`template` is "tokenizer" (the tokenizer's own Jinja template), "codellama-instruct", "vicuna", or the name of a
+template of the fschat package ("vicuna_v1.1", "llama-2", "chatgpt", …).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from mindcode.data.tokenizer import Tokenizer
 from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import nearest
 
-OWN_TEMPLATE, CODELLAMA_TEMPLATE = "tokenizer", "codellama-instruct"
+OWN_TEMPLATE, CODELLAMA_TEMPLATE, VICUNA_TEMPLATE = "tokenizer", "codellama-instruct", "vicuna"
+_FSCHAT_NAMES = {VICUNA_TEMPLATE: "vicuna_v1.1"}
 
 _CODELLAMA = (
     "{%- set system = messages[0].content if messages and messages[0].role == 'system' else none -%}"
@@ -127,8 +128,9 @@ class _FschatTemplate:
     def __init__(self, name: str) -> None:
         from fastchat.conversation import conv_templates
 
+        name = _FSCHAT_NAMES.get(name, name)
         if name not in conv_templates:
-            known = [OWN_TEMPLATE, CODELLAMA_TEMPLATE, *conv_templates]
+            known = [OWN_TEMPLATE, CODELLAMA_TEMPLATE, VICUNA_TEMPLATE, *conv_templates]
             raise UserError(f"template {name!r}: unknown{nearest(name, known)} (known: {', '.join(sorted(known))})")
         self._name = name
 
