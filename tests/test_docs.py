@@ -1,0 +1,69 @@
+"""What the documentation says is true: links lead somewhere, commands and their flags exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "configs").rglob("*.md"))]
+PROGRAMS = ("mindcode", "python", "bash", "evaluate_functional_correctness", "make")
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def page_name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """The shell commands in a page's code blocks (fenced or indented), continuation lines joined, split into words."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"```(?:bash|sh|console|text)?\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += [line for line in text.splitlines() if line.startswith("    ")]
+    commands = [line.strip().removeprefix("$ ") for line in lines]
+    return [shlex.split(line, comments=True) for line in commands if line.split(" ")[0] in PROGRAMS]
+
+
+COMMANDS = [(page, command) for page in PAGES for command in commands_of(page)]
+
+
+@cache
+def help_of(program: tuple[str, ...]) -> str:
+    done = subprocess.run([*program, "--help"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    assert done.returncode == 0, f"{shlex.join(program)} --help: {done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page_name(page)} links to {target}"
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) > 20
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda value: value.name if isinstance(value, Path) else "")
+def test_commands_and_their_flags_exist(page: Path, command: list[str]) -> None:
+    program, arguments = command[0], command[1:]
+    if program == "make":
+        assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for target in arguments)
+        return
+    if program == "evaluate_functional_correctness":
+        return
+    if program == "mindcode":
+        known = help_of((sys.executable, "-m", "mindcode", *arguments[:1]))
+    elif arguments[0] == "-m":
+        known = help_of((sys.executable, *arguments[:2]))
+    else:
+        assert (ROOT / arguments[0]).is_file(), f"{page_name(page)} names {arguments[0]}"
+        known = help_of((sys.executable, arguments[0])) if program == "python" else (ROOT / arguments[0]).read_text()
+    for flag in (word.split("=")[0] for word in arguments if word.startswith("--")):
+        assert flag in known or "." in flag, f"{page_name(page)}: {flag} in {shlex.join(command)}"
