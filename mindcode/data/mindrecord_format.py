@@ -77,7 +77,7 @@ def _pack_codes(codes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     longest = -(-int(lengths.max(initial=0)) // 4) * 4
     dense = np.zeros((len(lengths), longest), np.uint8)
     dense[np.arange(longest) < lengths[:, None]] = codes
-    return (dense.reshape(len(lengths), -1, 4) * _CODE_SHIFTS).sum(axis=2, dtype=np.uint8)
+    return (dense.reshape(len(lengths), longest // 4, 4) * _CODE_SHIFTS).sum(axis=2, dtype=np.uint8)
 
 
 def unpack_array(data: np.ndarray) -> np.ndarray:

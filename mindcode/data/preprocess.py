@@ -52,8 +52,8 @@ def run(settings: Settings) -> Outcome:
     _check(settings)
     if load_tokenizer(settings.tokenizer).eos_id is None:
         raise UserError(f"{settings.tokenizer}: names no eos_token; put the model's tokenizer_config.json beside it")
-    identity = _identity(settings)
     try:
+        identity = _identity(settings)
         with Staging(settings.output) as staging:
             existing = _existing(settings.output)
             done = _summary_of(settings, identity, existing)
@@ -64,7 +64,8 @@ def run(settings: Settings) -> Outcome:
                 json.dump(summary, stream, indent=2, ensure_ascii=False)
             staging.commit(remove=existing)
     except OSError as error:
-        raise UserError(f"{settings.output}: cannot write here ({error.strerror or error})") from error
+        what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        raise UserError(f"{settings.output}: cannot be made ({what})") from error
     return Outcome(summary, summary_path(settings.output), was_done=False)
 
 
