@@ -40,6 +40,14 @@ CASES = {
     "-> .ckpt, fp32": ("model.ckpt", ("--dtype", "fp32")),
     "-> .safetensors, same format": ("model.safetensors", ()),
 }
+# the process's own high-water mark: what wait4 reports counts the parent's memory before exec, too
+MEASURED = """
+import sys
+from mindcode.cli.main import main
+code = main(["convert", *sys.argv[1:]])
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+sys.exit(code)
+"""
 
 
 class Run(NamedTuple):
@@ -128,18 +136,15 @@ def _copy(source: Path, target: Path) -> float:
 def _convert(source: Path, folder: Path, output: str, flags: tuple[str, ...]) -> Run:
     """One conversion in a process of its own, start of Python included."""
     os.sync()
-    command = [sys.executable, "-m", "mindcode", "convert", "--input_path", str(source)]
-    command += ["--output_path", str(folder / output), *flags]
+    command = [sys.executable, "-c", MEASURED, "--input_path", str(source), "--output_path", str(folder / output)]
     begin = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
     seconds = time.monotonic() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
+    if done.returncode:
+        raise SystemExit(done.stderr)
     written = (folder / output).stat().st_size
     shutil.rmtree(folder)
-    return Run(seconds, usage.ru_maxrss / 1024, written)
+    return Run(seconds, int(done.stdout.splitlines()[-1]) / 1024, written)
 
 
 def _machine() -> str:

@@ -194,17 +194,17 @@ def test_after_a_kill_the_next_run_leaves_only_the_output(tmp_path: Path, output
 
 
 MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 from mindcode.checkpoint.convert import Conversion, convert_weights
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 convert_weights(Conversion(Path(sys.argv[1]), Path(sys.argv[2])))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the high-water mark is read from /proc")
 def test_memory_does_not_grow_with_the_tensor(tmp_path: Path) -> None:
-    """A 512 MiB embedding must cost no more than the blocks of 8 MiB that are under way (measured: about 60 MiB)."""
+    """A 512 MiB embedding must cost no more than a few blocks; the whole process was measured at 50 MiB."""
     config = hf_config(vocab_size=1 << 19, tie_word_embeddings=True)
     shapes = {name: weight.shape for name, weight in random_weights(hf_config(tie_word_embeddings=True)).items()}
     source = write_hf(tmp_path / "hf", config, {})
@@ -213,7 +213,7 @@ def test_memory_does_not_grow_with_the_tensor(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (tmp_path / "model.ckpt").stat().st_size > 512 << 20
     (tmp_path / "model.ckpt").unlink()
-    assert int(done.stdout) < 200 << 10  # KiB
+    assert int(done.stdout) < 200 << 10  # KiB, the high-water mark of the process
 
 
 def _write_zeros(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
