@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mindcode import __version__
+import mindcode
 from mindcode.data.jobs import Counts, Job, QaJob, RowSettings, WikiJob
 from mindcode.data.mindrecord_format import Column
 from mindcode.data.mindrecord_writer import MindRecordWriter, shard_names
@@ -59,7 +59,7 @@ def run(settings: Settings) -> Outcome:
             done = _summary_of(settings, identity, existing)
             if done is not None:
                 return Outcome(done, summary_path(settings.output), was_done=True)
-            summary = {**identity, **_make(settings, staging.folder), "mindcode": __version__}
+            summary = {**identity, **_make(settings, staging.folder), "mindcode": mindcode.__version__}
             with atomic_open(staging.folder / summary_path(settings.output).name) as stream:
                 json.dump(summary, stream, indent=2, ensure_ascii=False)
             staging.commit(remove=existing)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import sentencepiece
 
+from mindcode.data.sentencepiece_segments import SegmentEncoder, separable
 from mindcode.data.tokenizer_files import TokenizerFiles
 from mindcode.data.tokenizer_types import Encoded, choose_pad_id
 from mindcode.utils.errors import UserError
@@ -28,6 +29,7 @@ class SentencePieceTokenizer:
         except (RuntimeError, OSError) as error:
             raise UserError(f"{files.path}: not a sentencepiece model ({' '.join(str(error).split())})") from error
         self._model = model
+        self._segments = SegmentEncoder(model) if separable(model) else None
         self.vocab_size: int = model.vocab_size()
         self.unk_id: int | None = _present(model.unk_id())
         self.bos_id = self._named(files.bos_piece, _present(model.bos_id()))
@@ -48,7 +50,9 @@ class SentencePieceTokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """See Tokenizer.encode_batch."""
-        return list(self._model.encode(list(texts), num_threads=1))
+        if self._segments is None:
+            return list(self._model.encode(list(texts), num_threads=1))
+        return self._segments.encode(texts)
 
     def encode_with_specials(self, text: str) -> list[int]:
         """See Tokenizer.encode_with_specials."""
