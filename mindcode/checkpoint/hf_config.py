@@ -82,6 +82,8 @@ def _rope(data: dict[str, Any], path: Path) -> tuple[str, float | RopeScaling, f
     if kind not in _ROPE_TYPES:
         known = ", ".join(_ROPE_TYPES.values())
         raise UserError(f"{path}: rope_scaling type {kind!r} cannot be converted (known: default, {known})")
+    if not isinstance(found.get("factor"), int | float):
+        raise UserError(f"{path}: rope_scaling of type {kind!r} has no factor; fetch the file again")
     if kind == "linear":
         return "PI", float(found["factor"]), theta
     values = {ours: found[theirs] for theirs, ours in _ROPE_FIELDS.items() if found.get(theirs) is not None}
