@@ -23,7 +23,7 @@ SAMPLES = Path("samples.jsonl")
 
 
 def main(argv: list[str]) -> int:
-    """Generate; everything that decides an answer is checked before the model is loaded."""
+    """Generate; flags, files and prompts are checked before the weights are read."""
     job = parse_job(argv)
     return _humaneval(job) if job.input_file == HUMANEVAL else _prompts(job)
 

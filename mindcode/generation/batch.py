@@ -27,8 +27,10 @@ class Lane:
 class StepResult(Protocol):
     """What a step predicts."""
 
-    ids: np.ndarray
-    """The most likely next ids, [N]."""
+    @property
+    def ids(self) -> np.ndarray:
+        """The most likely next ids, [N]."""
+        ...
 
     def logits(self) -> np.ndarray:
         """Return [N, V]."""

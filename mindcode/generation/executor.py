@@ -7,7 +7,6 @@ moment, rounded up to a few lengths; when that changes, its content moves to a n
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor
 
@@ -97,7 +96,7 @@ class Executor:
 
 
 def cache_lengths(longest: int) -> tuple[int, ...]:
-    """Return the lengths a cache may have: 256, 384, 512, 768, 1024, ... up to `longest`, rounded up to a whole lane."""
+    """Return the lengths a cache may have: 256, 384, 512, 768, ... up to `longest` (in whole lanes)."""
     top = -(-longest // LANE_TOKENS) * LANE_TOKENS
     lengths, power = [], 256
     while power < top:

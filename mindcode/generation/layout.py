@@ -42,7 +42,7 @@ class DecoderWeights:
     """[D, V]"""
 
 
-def decoder_weights(config: ModelConfig, weights: Mapping[str, np.ndarray], dtype: np.dtype) -> DecoderWeights:
+def decoder_weights(config: ModelConfig, weights: Mapping[str, np.ndarray], dtype: type[np.floating]) -> DecoderWeights:
     """Rearrange weights by MindFormers' names, each [out, in], into `dtype`.
 
     Raises UserError for a missing weight, a wrong shape, or biases (the network has none).
@@ -59,7 +59,7 @@ def decoder_weights(config: ModelConfig, weights: Mapping[str, np.ndarray], dtyp
 
 
 class _Loader:
-    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], dtype: np.dtype) -> None:
+    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], dtype: type[np.floating]) -> None:
         self.config, self.weights, self.dtype = config, weights, dtype
 
     def layer(self, index: int) -> LayerWeights:

@@ -1,0 +1,136 @@
+"""`mindcode predict` on a tiny network: forms of prompts, files that are continued, errors."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord
+from mindcode.cli.main import guard
+from mindcode.config.loader import load_config
+from mindcode.data.tokenizer import load_tokenizer
+from mindcode.model.stats import parameter_shapes
+
+VERB = "mindcode.cli.predict"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> list[str]:
+    """A folder with a YAML file, a random checkpoint and a tokenizer; returns the flags that name them."""
+    folder = tmp_path_factory.mktemp("model")
+    shutil.copy(repository / "tests" / "golden" / "llama_like.model", folder / "tokenizer.model")
+    vocab_size = load_tokenizer(folder).vocab_size
+    (folder / "run.yaml").write_text(
+        "run_mode: predict\nuse_parallel: False\npredict_batch_size: 2\nseed: 3\n"
+        "context:\n  device_target: CPU\n"
+        "model:\n  model_config:\n    hidden_size: 32\n    num_layers: 1\n    num_heads: 4\n    n_kv_heads: 2\n"
+        f"    intermediate_size: 48\n    vocab_size: {vocab_size}\n    seq_length: 512\n    max_decode_length: 512\n"
+        "    max_new_tokens: 6\n    compute_dtype: float32\n    param_init_type: float32\n    do_sample: False\n",
+        encoding="utf-8",
+    )
+    config = load_config(folder / "run.yaml", [("load_checkpoint", "x.ckpt")]).model.model_config
+    generator = np.random.default_rng(1)
+    with CkptWriter(folder / "model.ckpt") as writer:
+        for name, shape in parameter_shapes(config).items():
+            writer.add(TensorRecord(name, "Float32", generator.normal(0, 0.3, shape).astype(np.float32)))
+    return ["--config", str(folder / "run.yaml"), "--load_checkpoint", str(folder / "model.ckpt")]
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def rows(path: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def test_prompts_on_the_command_line_are_answered_in_order(
+    model: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guard(VERB, [*model, "--use_parallel", "False", "--predict_data", "def f(x):\\n", "one", "two"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("--- prompt 1, sample 0") < shown.index("--- prompt 2") < shown.index("--- prompt 3")
+    assert "def f(x):\n" in shown
+    assert "total time: " in shown and "generated tokens: 18 tokens; generate speed: " in shown
+
+
+def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(
+    model: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("prompts.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    command = [*model, "--input_file", "prompts.txt", "--temperature", "0.9", "--num_samples", "2"]
+    assert guard(VERB, [*command, "--output_file", "whole.jsonl"]) == 0
+    whole = {(row["id"], row["sample"]): row for row in rows("whole.jsonl")}
+    assert len(whole) == 6 and whole["1", 0]["completion"] != whole["1", 1]["completion"]
+
+    lines = Path("whole.jsonl").read_text(encoding="utf-8").splitlines()
+    Path("cut.jsonl").write_text("\n".join(lines[:2]) + "\n" + lines[2][:20], encoding="utf-8")
+    shutil.copy("whole.jsonl.settings.json", "cut.jsonl.settings.json")
+    assert guard(VERB, [*command, "--output_file", "cut.jsonl"]) == 0
+    assert {(row["id"], row["sample"]): row for row in rows("cut.jsonl")} == whole
+    capsys.readouterr()
+    assert guard(VERB, [*command, "--output_file", "cut.jsonl"]) == 0
+    assert capsys.readouterr().out == "answers: cut.jsonl\n", "nothing was left to do"
+
+    assert guard(VERB, [*command, "--seed", "4", "--output_file", "cut.jsonl"]) == 2
+    assert "cut.jsonl was begun with other settings (seed: 3, now 4)" in capsys.readouterr().err
+
+
+def test_humaneval_writes_samples(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*model, "--input_file", "humaneval", "--prompt_style", "completion", "--limit", "2"]
+    assert guard(VERB, [*command, "--seed", "5", "--model.model_config.max_new_tokens", "4"]) == 0
+    assert "samples: samples.jsonl (2 new, 0 kept" in capsys.readouterr().out
+    assert {row["task_id"] for row in rows("samples.jsonl")} == {"HumanEval/0", "HumanEval/1"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "give either --predict_data TEXT ... or --input_file FILE"),
+        (["--predict_data", "a", "--input_file", "b"], "give either --predict_data"),
+        (["--predict_data", "a", "--use_parallel"], "use_parallel: prediction runs in one process"),
+        (["--predict_data", "a", "--num_samples", "2"], "greedy answers are all the same; give --temperature"),
+        (["--predict_data", "a<FILL_ME>b"], "the tokenizer has no ▁<PRE>"),
+        (["--predict_data", "a", "--model_file", "nowhere"], "nowhere: no such tokenizer file"),
+        (["--predict_data", "a", "--load_checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such file or folder"),
+        (["--predict_data", "a", "--chat_template", "vicunna"], "vicunna"),
+        (["--input_file", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["--predict_data", "x " * 600], "leave no room for an answer within 512"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    model: list[str], flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guard(VERB, [*model, *flags]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("mindcode: error: ") and message in error
+
+
+@pytest.mark.parametrize("flags", [["--top_p", "-1"], ["--temperature", "warm"], ["--prompt_style", "poem"]])
+def test_flags_are_checked(model: list[str], flags: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        guard(VERB, [*model, "--predict_data", "a", *flags])
+
+
+def test_config_path_is_config(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for spelling in (["--config_path", model[1]], [f"--config_path={model[1]}"]):
+        assert guard(VERB, [*spelling, *model[2:]]) == 2
+        assert "give either --predict_data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.yaml", "a.ckpt"], "usage: "),
+        (["a.yaml", "a.ckpt", "8"], "DEVICE_NUM 8: prediction runs on one device here; give 1"),
+        (["a.yaml", "a.ckpt", "tokenizer.model", "1"], "DEVICE_NUM: expected a number"),
+    ],
+)
+def test_the_script_says_what_is_wrong(repository: Path, arguments: list[str], message: str) -> None:
+    script = repository / "scripts" / "run_codellama_predict.sh"
+    done = subprocess.run(["bash", str(script), *arguments], capture_output=True, text=True)
+    assert done.returncode == 2 and message in done.stderr
