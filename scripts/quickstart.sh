@@ -58,7 +58,8 @@ stage finetune python run_mindcode.py --config "$FINETUNE" --run_mode finetune -
     --load_checkpoint "$RUN/weights/smollm2.ckpt" --train_dataset_dir "$RUN/data/code.mindrecord" \
     --eval_dataset_dir "$RUN/data/wiki.mindrecord" --resume_training True
 
-stage generate bash scripts/run_codellama_predict.sh "$PREDICT" "$RUN/finetuned.ckpt" 1 humaneval
+stage generate bash scripts/run_codellama_predict.sh "$PREDICT" \
+    "$RUN/checkpoint_network/rank_0/smollm2_135m_rank_0-network.ckpt" "$RUN/weights" 1 humaneval "$RUN/samples.jsonl"
 
 stage score evaluate_functional_correctness "$RUN/samples.jsonl"
 
