@@ -76,11 +76,15 @@ def compare(kind: str, source: Path, model: Path, seq_length: int, rounds: int) 
         "sentencepiece, 1 thread": lambda: processor.encode(texts, num_threads=1),
         "sentencepiece, 2 threads": lambda: processor.encode(texts, num_threads=2),
     }
-    times = {name: statistics.median(seconds(side) for _ in range(rounds)) for name, side in sides.items()}
+    measured = {name: [seconds(side) for _ in range(rounds)] for name, side in sides.items()}
+    times = {name: statistics.median(wall for wall, _ in pairs) for name, pairs in measured.items()}
     tokens = json.loads(output.with_name(f"{output.name}.summary.json").read_text())["tokens"]
     print(f"\n{kind}: {source.stat().st_size / 1e6:.1f} MB, {tokens / 1e6:.2f} million tokens")
     for name, value in times.items():
-        print(f"  {name:26} {value:7.2f} s  {tokens / value / 1e6:6.2f} million tokens/s")
+        cpu = statistics.median(used for _, used in measured[name])
+        print(
+            f"  {name:26} {value:7.2f} s  {tokens / value / 1e6:6.2f} million tokens/s  ({cpu:.2f} s of processor time)"
+        )
     limits = {name: PEER_SHARE if name == "peer" else TOKENIZER_RATIO for name in sides if name != "mindcode"}
     for name, limit in limits.items():
         ratio = times["mindcode"] / times[name]
@@ -104,11 +108,11 @@ def run(command: list[object]) -> None:
         raise SystemExit(f"{command[1]} failed: {done.stderr[-2000:]}")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall time and processor time, of this process and those it started, of one call."""
+    start, before = time.perf_counter(), os.times()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, sum(os.times()[:4]) - sum(before[:4])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ encoded once and remembered. `separable` checks that a model allows this; others
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import sentencepiece
@@ -30,24 +30,37 @@ def separable(model: sentencepiece.SentencePieceProcessor) -> bool:
 
 
 class SegmentEncoder:
-    """Encodes plain text with a separable model."""
+    """Encodes text with a separable model; the text is cut at special pieces first, if there are any."""
 
-    def __init__(self, model: sentencepiece.SentencePieceProcessor) -> None:
-        self._model = model
-        self._known: dict[str, list[int]] = {}
+    def __init__(self, model: sentencepiece.SentencePieceProcessor, specials: Mapping[str, int]) -> None:
+        """`specials`: the pieces, with their ids, that are not text."""
+        self._model, self._specials = model, {piece: [index] for piece, index in specials.items()}
+        self._pattern = re.compile(f"({'|'.join(map(re.escape, specials))})" if specials else "(?!)")
+        self._known = dict(self._specials)
         self._characters = 0
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, as `model.encode` gives them."""
-        segments = [_segments(text) for text in texts]
+        """The ids of each text: those that `model.encode` gives for its parts, and those of the special pieces."""
+        segments = [self._split(text) for text in texts]
         self._learn(set(chain.from_iterable(segments)))
         lookup = self._known.__getitem__
         return [list(chain.from_iterable(map(lookup, group))) for group in segments]
 
+    def _split(self, text: str) -> list[str]:
+        if not self._pattern.search(text):
+            return _segments(text)
+        segments: list[str] = []
+        for part in self._pattern.split(text):
+            if part in self._specials:
+                segments.append(part)
+            else:
+                segments += _segments(part)
+        return segments
+
     def _learn(self, wanted: set[str]) -> None:
         """Make sure that all wanted segments are known, forgetting the others when there are too many."""
         if self._characters > MAX_CACHED_CHARACTERS:
-            self._known.clear()
+            self._known = dict(self._specials)
             self._characters = 0
         new = list(wanted.difference(self._known))
         self._characters += sum(map(len, new))

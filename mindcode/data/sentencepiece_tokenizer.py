@@ -29,7 +29,6 @@ class SentencePieceTokenizer:
         except (RuntimeError, OSError) as error:
             raise UserError(f"{files.path}: not a sentencepiece model ({' '.join(str(error).split())})") from error
         self._model = model
-        self._segments = SegmentEncoder(model) if separable(model) else None
         self.vocab_size: int = model.vocab_size()
         self.unk_id: int | None = _present(model.unk_id())
         self.bos_id = self._named(files.bos_piece, _present(model.bos_id()))
@@ -42,6 +41,9 @@ class SentencePieceTokenizer:
         self._special = {model.id_to_piece(i): i for i in ids if model.is_control(i) or model.is_unknown(i)}
         self._special_ids = frozenset(self._special.values())
         self._special_pattern = re.compile(f"({'|'.join(map(re.escape, self._special))})")
+        is_separable = separable(model)
+        self._segments = SegmentEncoder(model, {}) if is_separable else None
+        self._special_segments = SegmentEncoder(model, self._special) if is_separable else None
         self._widths = np.array([_width(model.id_to_piece(i), model.is_byte(i)) for i in ids])
 
     def encode(self, text: str) -> list[int]:
@@ -60,6 +62,8 @@ class SentencePieceTokenizer:
 
     def encode_batch_with_specials(self, texts: Sequence[str]) -> list[list[int]]:
         """See Tokenizer.encode_batch_with_specials."""
+        if self._special_segments is not None:
+            return self._special_segments.encode(texts)
         return [_joined(groups) for groups in self._encode_parts([self._split(text) for text in texts])]
 
     def encode_with_borders(self, texts: Sequence[str], borders: Sequence[Sequence[int]]) -> list[Encoded]:
@@ -90,7 +94,7 @@ class SentencePieceTokenizer:
 
     def _split(self, text: str) -> list[str]:
         """Cut at special pieces; they are parts of their own, empty parts are left out."""
-        if "<" not in text and all(piece[:1] == "<" for piece in self._special):
+        if not self._special_pattern.search(text):
             return [text]
         return [part for part in self._special_pattern.split(text) if part] or [text]
 

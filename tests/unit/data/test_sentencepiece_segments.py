@@ -49,12 +49,18 @@ def test_random_texts(model: sentencepiece.SentencePieceProcessor) -> None:
         *("".join(rng.choices(PARTS, k=rng.randrange(1, 30))) for _ in range(3000)),
     ]
     texts = [text.replace("▁", "") if "▁" in text and rng.random() < 0.5 else text for text in texts]
-    assert SegmentEncoder(model).encode(texts) == model.encode(texts)
+    assert SegmentEncoder(model, {}).encode(texts) == model.encode(texts)
+
+
+def test_special_pieces_are_cut_out(model: sentencepiece.SentencePieceProcessor) -> None:
+    encoder = SegmentEncoder(model, {"</s>": 2, "<unk>": 0})
+    expected = [*model.encode("a "), 2, *model.encode(" b"), 0, 0, *model.encode("<s>")]
+    assert encoder.encode(["a </s> b<unk><unk><s>", "</s>", "plain"]) == [expected, [2], model.encode("plain")]
 
 
 def test_real_texts(model: sentencepiece.SentencePieceProcessor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments_module, "MAX_CACHED_CHARACTERS", 2000)
-    encoder = SegmentEncoder(model)
+    encoder = SegmentEncoder(model, {})
     for path in [*sorted((ROOT / "mindcode").rglob("*.py"))[:30], ROOT / "examples" / "data" / "wikitext2_sample.txt"]:
         text = path.read_text(encoding="utf-8")
         assert encoder.encode([text, *text.splitlines()]) == model.encode([text, *text.splitlines()])
