@@ -47,7 +47,7 @@ class SegmentEncoder:
         return [list(chain.from_iterable(map(lookup, group))) for group in segments]
 
     def _split(self, text: str) -> list[str]:
-        if not self._pattern.search(text):
+        if not any(piece in text for piece in self._specials):
             return _segments(text)
         segments: list[str] = []
         for part in self._pattern.split(text):

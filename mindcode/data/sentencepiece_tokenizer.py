@@ -94,7 +94,7 @@ class SentencePieceTokenizer:
 
     def _split(self, text: str) -> list[str]:
         """Cut at special pieces; they are parts of their own, empty parts are left out."""
-        if not self._special_pattern.search(text):
+        if not any(piece in text for piece in self._special):
             return [text]
         return [part for part in self._special_pattern.split(text) if part] or [text]
 
@@ -117,7 +117,7 @@ class SentencePieceTokenizer:
         A model that normalises its input has pieces whose widths do not add up to the text's; its tokens are then
         counted by encoding the part's beginnings.
         """
-        ends = np.cumsum(self._widths[ids])
+        ends = np.cumsum(self._widths[np.array(ids, np.intp)])
         size = len(part.encode())
         if len(ends) == 0 or ends[-1] != size + 1:
             return self._starts_by_prefixes(part, len(ids))
