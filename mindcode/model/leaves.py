@@ -10,7 +10,7 @@ from mindspore.common.initializer import initializer
 
 
 class Linear(nn.Cell):
-    """y_TO = x_TI · W_OIᵀ, computed in `compute_dtype` whatever the weight's own format is."""
+    """y_TO = x_TI · W_OIᵀ; x is in `compute_dtype`, and so is y, whatever the weight's own format is."""
 
     def __init__(self, in_features: int, out_features: int, param_dtype: ms.Type, compute_dtype: ms.Type) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Linear(nn.Cell):
         self.matmul = ops.MatMul(transpose_b=True)
 
     def construct(self, x: Tensor) -> Tensor:
-        return self.matmul(self.cast(x, self.compute_dtype), self.cast(self.weight, self.compute_dtype))
+        return self.matmul(x, self.cast(self.weight, self.compute_dtype))
 
 
 class TiedLinear(nn.Cell):
@@ -33,7 +33,7 @@ class TiedLinear(nn.Cell):
         self.matmul = ops.MatMul(transpose_b=True)
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.matmul(self.cast(x, self.compute_dtype), self.cast(weight, self.compute_dtype))
+        return self.matmul(x, self.cast(weight, self.compute_dtype))
 
 
 class Embedding(nn.Cell):
