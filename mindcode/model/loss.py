@@ -21,7 +21,7 @@ class CausalLMLoss(nn.Cell):
         self.vocab_size = config.vocab_size
         self.cast, self.reshape = ops.Cast(), ops.Reshape()
         self.not_padding, self.not_ignored = ops.NotEqual(), ops.NotEqual()
-        self.weigh, self.sum, self.count = ops.Mul(), ops.ReduceSum(), ops.ReduceSum()
+        self.blank, self.weigh, self.sum, self.count = ops.Mul(), ops.Mul(), ops.ReduceSum(), ops.ReduceSum()
         self.cross_entropy = kernels.cross_entropy(config.vocab_size)
 
     def construct(self, logits: Tensor, input_ids: Tensor, labels: Tensor) -> Tensor:
@@ -29,5 +29,6 @@ class CausalLMLoss(nn.Cell):
         targets_T = self.reshape(labels, (-1,))
         seen_T = self.cast(self.not_padding(self.reshape(input_ids, (-1,)), self.pad_token_id), ms.float32)
         weights_T = self.weigh(seen_T, self.cast(self.not_ignored(targets_T, self.ignore_token_id), ms.float32))
-        losses_T = self.cross_entropy(logits_TV, self.cast(self.cast(weights_T, ms.int32) * targets_T, ms.int32))
+        safe_T = self.blank(targets_T, self.cast(weights_T, ms.int32))  # an ignored label is no row of the vocabulary
+        losses_T = self.cross_entropy(logits_TV, safe_T)
         return self.sum(self.weigh(losses_T, weights_T)) / (self.count(weights_T) + 1e-8)
