@@ -47,7 +47,7 @@ stage wikitext python tools/dataset_preprocess/llama_preprocess.py --dataset_typ
     --input_glob examples/data/wikitext2_sample.txt --model_file "$RUN/weights/tokenizer.json" \
     --seq_length "$SEQ_LENGTH" --output_file "$RUN/data/wiki.mindrecord"
 
-stage conversations python tools/dataset_preprocess/alpaca_converter.py \
+stage conversations python tools/dataset_preprocess/alpaca_converter.py --prompt plain \
     --data_path examples/data/mbpp_alpaca.json --output_path "$RUN/data/mbpp_conversations.json"
 
 stage instructions python tools/dataset_preprocess/llama_preprocess.py --dataset_type qa --template tokenizer --packing \
