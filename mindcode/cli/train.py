@@ -39,6 +39,7 @@ def train(config: RunConfig) -> None:
     from mindcode.data.mindrecord import MindRecordReader
     from mindcode.training import assemble, manifest, metrics, resume, snapshot, trainer
 
+    output_dir = Path(config.output_dir)
     reader = MindRecordReader(Path(config.train_dataset.data_loader.dataset_dir))
     rows = assemble.row_loader(config, config.train_dataset, reader)
     total_steps = assemble.run_length(config, rows).total_steps
@@ -46,10 +47,13 @@ def train(config: RunConfig) -> None:
     store = assemble.checkpoint_store(config)
     description = manifest.describe(config, reader.files)
     checkpoint = resume.checkpoint_to_continue(config, store, description)
-    if checkpoint and snapshot.finished_steps(checkpoint) >= total_steps:
-        get_logger().info("already finished: %d steps, %s", total_steps, checkpoint)
+    finished_steps = snapshot.finished_steps(checkpoint) if checkpoint else 0
+    if finished_steps >= total_steps:
+        get_logger().info("already finished: %d steps, %s", finished_steps, checkpoint)
         return
     store.remove_leftovers()
+    metrics.drop_rows_after(output_dir, finished_steps)
+    manifest.write(output_dir, description)
 
     network = assemble.loss_network(config)
     run = assemble.training_run(config, network, rows, store)
@@ -60,9 +64,6 @@ def train(config: RunConfig) -> None:
     elif weights := resume.weights_file(config):
         snapshot.load_weights(weights, run.parameters)
         run.optimizer.refresh_copies()
-
-    metrics.drop_rows_after(Path(config.output_dir), state.step)
-    manifest.write(Path(config.output_dir), description)
     trainer.fit(run, state)
 
 

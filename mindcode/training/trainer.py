@@ -59,6 +59,7 @@ def fit(run: Run, state: TrainState) -> TrainState:
     the loop after the step that is under way, with a checkpoint, as KeyboardInterrupt. Raises UserError when the loss
     stops being a number; the checkpoints are as they were.
     """
+    get_logger().info("compiling the step (once a start) and running it for the first time")
     with deferred_interrupts() as interrupted:
         for batches in run.batches.from_step(state.step):
             if state.step >= run.length.total_steps:
