@@ -12,6 +12,7 @@ from mindcode.checkpoint.sources.types import Source
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import RunConfig
 from mindcode.data.tokenizer import Tokenizer, load_tokenizer
+from mindcode.data.tokenizer_files import find_tokenizer
 from mindcode.generation.prompts import end_ids
 from mindcode.utils.errors import UserError
 
@@ -40,7 +41,8 @@ def find_model(config: RunConfig, model_file: Path | None) -> LoadedModel:
     if not name:
         raise UserError("load_checkpoint: empty; give --load_checkpoint FILE.ckpt")
     source = open_source(Path(name))
-    tokenizer_path = _find_tokenizer(model_file, config.processor.tokenizer.vocab_file, source.files[0].parent)
+    named = model_file or _find_tokenizer(config.processor.tokenizer.vocab_file, source.files[0].parent)
+    tokenizer_path = find_tokenizer(named).path
     tokenizer = load_tokenizer(tokenizer_path)
     if tokenizer.vocab_size > model.vocab_size:
         raise UserError(
@@ -73,10 +75,8 @@ def identity(loaded: LoadedModel) -> dict[str, str]:
     }
 
 
-def _find_tokenizer(given: Path | None, configured: str, folder: Path) -> Path:
-    """Take --model_file, else processor.tokenizer.vocab_file, else what lies beside the weights."""
-    if given is not None:
-        return given
+def _find_tokenizer(configured: str, folder: Path) -> Path:
+    """Take processor.tokenizer.vocab_file, else what lies beside the weights."""
     if configured and Path(configured).exists():
         return Path(configured)
     for name in _TOKENIZER_NAMES:
