@@ -53,7 +53,6 @@ def train(config: RunConfig) -> None:
         return
     store.remove_leftovers()
     metrics.drop_rows_after(output_dir, finished_steps)
-    manifest.write(output_dir, description)
 
     network = assemble.loss_network(config)
     run = assemble.training_run(config, network, rows, store)
@@ -64,6 +63,7 @@ def train(config: RunConfig) -> None:
     elif weights := resume.weights_file(config):
         snapshot.load_weights(weights, run.parameters)
         run.optimizer.refresh_copies()
+    manifest.write(output_dir, description)
     trainer.fit(run, state)
 
 

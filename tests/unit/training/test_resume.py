@@ -1,0 +1,99 @@
+"""Where a run starts, for every combination of flags and of what the output folder holds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mindcode.checkpoint.ckpt_file import TensorRecord
+from mindcode.checkpoint.store import CheckpointStore, Position
+from mindcode.config.schema import OptimizerConfig, RunConfig
+from mindcode.training import manifest
+from mindcode.training.resume import checkpoint_to_continue, weights_file
+from mindcode.utils.errors import UserError
+
+
+class Folder:
+    """An output folder with two checkpoints, as a run with `config` leaves it."""
+
+    def __init__(self, path: Path) -> None:
+        self.config = RunConfig(output_dir=str(path))
+        self.store = CheckpointStore(path, "tiny", 5)
+        for step in (1, 2):
+            self.store.save([TensorRecord("w", "Float32", np.ones(1, np.float32))], 4, Position(1, step))
+        self.last = self.store.folder / "tiny_rank_0-1_2.ckpt"
+        manifest.write(path, manifest.describe(self.config, []))
+
+    def start(self, config: RunConfig) -> Path | None:
+        return checkpoint_to_continue(config, self.store, manifest.describe(config, []))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "run")
+
+
+def test_the_same_command_continues_by_itself(folder: Folder) -> None:
+    assert folder.start(folder.config) == folder.last
+    assert folder.start(replace(folder.config, resume_training=True)) == folder.last
+
+
+def test_another_run_is_not_mistaken_for_this_one(folder: Folder) -> None:
+    changed = replace(folder.config, optimizer=OptimizerConfig(beta1=0.8))
+    with pytest.raises(UserError, match=r"another run \(optimizer.beta1: 0.9, now 0.8\).*--resume_training True"):
+        folder.start(changed)
+    assert folder.start(replace(changed, resume_training=True)) == folder.last
+
+
+def test_other_data_make_another_run(folder: Folder, tmp_path: Path) -> None:
+    data = tmp_path / "x.mindrecord"
+    data.write_bytes(b"rows")
+    with pytest.raises(UserError, match="another run"):
+        checkpoint_to_continue(folder.config, folder.store, manifest.describe(folder.config, [data]))
+
+
+def test_a_name_picks_a_checkpoint(folder: Folder) -> None:
+    earlier = folder.store.folder / "tiny_rank_0-1_1.ckpt"
+    assert folder.start(replace(folder.config, resume_training=earlier.name)) == earlier
+    with pytest.raises(UserError, match=r"no such file; did you mean tiny_rank_0-1_1\.ckpt"):
+        folder.start(replace(folder.config, resume_training="tiny_rank_0-1_1.cpkt"))
+
+
+def test_resuming_without_a_checkpoint_is_a_start(tmp_path: Path) -> None:
+    config = RunConfig(output_dir=str(tmp_path), resume_training=True)
+    store = CheckpointStore(tmp_path, "tiny", 1)
+    assert checkpoint_to_continue(config, store, manifest.describe(config, [])) is None
+
+
+def test_another_folder_can_be_continued_here(folder: Folder, tmp_path: Path) -> None:
+    given = str(folder.store.folder.parent)
+    config = RunConfig(output_dir=str(tmp_path / "new"), load_checkpoint=given, resume_training=True)
+    store = CheckpointStore(tmp_path / "new", "tiny", 1)
+    assert checkpoint_to_continue(config, store, manifest.describe(config, [])) == folder.last
+
+
+def test_the_weights_to_start_from(tmp_path: Path) -> None:
+    assert weights_file(RunConfig()) is None
+    assert weights_file(RunConfig(load_checkpoint="x.ckpt")) == Path("x.ckpt")
+    (tmp_path / "rank_0").mkdir()
+    only = tmp_path / "rank_0" / "a.ckpt"
+    only.touch()
+    assert weights_file(RunConfig(load_checkpoint=str(tmp_path))) == only
+    only.with_name("b.ckpt").touch()
+    with pytest.raises(UserError, match=r"holds 2 \.ckpt files \(a\.ckpt, b\.ckpt\)"):
+        weights_file(RunConfig(load_checkpoint=str(tmp_path)))
+
+
+def test_the_manifest_says_what_ran(tmp_path: Path) -> None:
+    data = tmp_path / "x.mindrecord"
+    data.write_bytes(bytes(300_000))
+    manifest.write(tmp_path, manifest.describe(RunConfig(seed=3), [data]))
+    read = json.loads((tmp_path / "manifest.json").read_text())
+    assert (read["seed"], read["device"], read["dtype"]) == (3, "Ascend", "float16")
+    assert set(read["versions"]) == {"python", "mindcode", "mindspore", "numpy"}
+    before = manifest.fingerprint(data)
+    assert read["data"] == {str(data): before}
+    data.write_bytes(bytes(150_000) + b"1" + bytes(149_999))
+    assert manifest.fingerprint(data) != before
