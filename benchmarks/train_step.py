@@ -56,6 +56,7 @@ def compare(arguments: argparse.Namespace) -> int:
         left = f"{our_time:10.2f} s {tokens / our_time:9.0f} {our_loss:8.4f}"
         print(f"{left} {peer_time:10.2f} s {tokens / peer_time:9.0f} {peer_loss:8.4f} {ratios[-1]:6.2f}", flush=True)
     ratio = statistics.median(ratios)
+    print(f"peak resident memory: mindcode {ours.peak_gigabytes():.1f} GB, torch {peer.peak_gigabytes():.1f} GB")
     print(f"\nmedian ratio {ratio:.2f}, target {TARGET}: {'met' if ratio >= TARGET else 'MISSED'}")
     ours.close()
     peer.close()
@@ -82,6 +83,11 @@ class Worker:
                 seconds, loss = line.split()[1:]
                 return float(seconds), float(loss)
         raise SystemExit(f"{self._side}: the process ended; run {__file__} --side {self._side} to see why")
+
+    def peak_gigabytes(self) -> float:
+        """Return the most memory that the process has had so far."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
 
     def close(self) -> None:
         """Let the process end."""

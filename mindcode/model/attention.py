@@ -10,7 +10,6 @@ from mindcode.config.model_schema import ModelConfig
 from mindcode.model.dtypes import Dtypes
 from mindcode.model.kernels import Kernels
 from mindcode.model.leaves import Linear
-from mindcode.model.rope import Rope
 
 
 class Attention(nn.Cell):
@@ -23,7 +22,7 @@ class Attention(nn.Cell):
         self.wk = Linear(width, kv_width, dtypes.param, dtypes.compute)
         self.wv = Linear(width, kv_width, dtypes.param, dtypes.compute)
         self.wo = Linear(config.num_heads * config.head_dim, width, dtypes.param, dtypes.compute)
-        self.rope_q, self.rope_k = Rope(), Rope()
+        self.rope_q, self.rope_k = kernels.rope(), kernels.rope()
         self.head_dim = config.head_dim
         self.compute_dtype, self.rotary_dtype = dtypes.compute, dtypes.rotary
         self.cast = ops.Cast()
@@ -44,5 +43,5 @@ class Attention(nn.Cell):
     def _heads(self, x_TW: Tensor, batch: int, length: int) -> Tensor:
         return self.split_heads(self.reshape(x_TW, (batch, length, -1, self.head_dim)), (0, 2, 1, 3))
 
-    def _rotate(self, rope: Rope, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def _rotate(self, rope: nn.Cell, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         return self.cast(rope(self.cast(x, self.rotary_dtype), cos, sin), self.compute_dtype)

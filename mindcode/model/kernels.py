@@ -10,9 +10,10 @@ from mindcode.config.model_schema import ModelConfig
 from mindcode.model.attention_cores import FlashAttention, PlainAttention
 from mindcode.model.cross_entropy import PlainCrossEntropy
 from mindcode.model.dtypes import Dtypes
-from mindcode.model.lean import LeanAttention, LeanCrossEntropy
+from mindcode.model.lean import LeanAttention, LeanCrossEntropy, LeanNorm, LeanRope
 from mindcode.model.masks import AdditiveMask, BinaryMask
 from mindcode.model.norm import FusedNorm, PlainNorm
+from mindcode.model.rope import Rope
 from mindcode.utils.lookup import lookup
 
 
@@ -24,16 +25,22 @@ class Kernels:
     """(seq_length, pad_token_id, softmax dtype) -> the cell that makes the mask `attention` expects."""
     attention: Callable[[ModelConfig, Dtypes], nn.Cell]
     """The core of attention, see attention_cores.py."""
+    rope: Callable[[], nn.Cell]
+    """The rotation of queries and keys."""
     norm: Callable[[float], nn.Cell]
     """The core of RMSNorm, from eps."""
     cross_entropy: Callable[[int], nn.Cell]
     """The loss of each token, from the vocabulary's size."""
 
 
-PLAIN = Kernels(mask=AdditiveMask, attention=PlainAttention, norm=PlainNorm, cross_entropy=PlainCrossEntropy)
-CPU = Kernels(mask=AdditiveMask, attention=LeanAttention, norm=PlainNorm, cross_entropy=LeanCrossEntropy)
-ASCEND = Kernels(mask=AdditiveMask, attention=PlainAttention, norm=FusedNorm, cross_entropy=PlainCrossEntropy)
-ASCEND_FLASH = Kernels(mask=BinaryMask, attention=FlashAttention, norm=FusedNorm, cross_entropy=PlainCrossEntropy)
+PLAIN = Kernels(mask=AdditiveMask, attention=PlainAttention, rope=Rope, norm=PlainNorm, cross_entropy=PlainCrossEntropy)
+CPU = Kernels(mask=AdditiveMask, attention=LeanAttention, rope=LeanRope, norm=LeanNorm, cross_entropy=LeanCrossEntropy)
+ASCEND = Kernels(
+    mask=AdditiveMask, attention=PlainAttention, rope=Rope, norm=FusedNorm, cross_entropy=PlainCrossEntropy
+)
+ASCEND_FLASH = Kernels(
+    mask=BinaryMask, attention=FlashAttention, rope=Rope, norm=FusedNorm, cross_entropy=PlainCrossEntropy
+)
 
 TABLE = {("CPU", False): CPU, ("CPU", True): CPU, ("Ascend", False): ASCEND, ("Ascend", True): ASCEND_FLASH}
 """By device target and use_flash_attention."""

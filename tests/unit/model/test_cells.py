@@ -14,7 +14,7 @@ from mindcode.model.attention_cores import PlainAttention
 from mindcode.model.cross_entropy import PlainCrossEntropy
 from mindcode.model.dtypes import dtypes_of
 from mindcode.model.feed_forward import FeedForward
-from mindcode.model.lean import LeanAttention, LeanCrossEntropy
+from mindcode.model.lean import LeanAttention, LeanCrossEntropy, LeanNorm
 from mindcode.model.leaves import Embedding, Linear, TiedLinear
 from mindcode.model.masks import AdditiveMask, BinaryMask
 from mindcode.model.norm import PlainNorm, RMSNorm
@@ -56,9 +56,10 @@ def test_embedding_adds_the_gradients_of_a_token_that_comes_twice(random: np.ran
     np.testing.assert_allclose(gradients["embedding_weight"], back(dy)[0], **CLOSE)
 
 
-def test_rms_norm(random: np.random.Generator) -> None:
+@pytest.mark.parametrize("core", [PlainNorm, LeanNorm])
+def test_rms_norm(random: np.random.Generator, core: type[PlainNorm] | type[LeanNorm]) -> None:
     x, weight, dy = normal(random, 6, 16), normal(random, 16), normal(random, 6, 16)
-    cell = RMSNorm(16, *FP32, 1e-3, PlainNorm)
+    cell = RMSNorm(16, *FP32, 1e-3, core)
     set_weights(cell, {"weight": weight})
     output, (dx,), gradients = forward_and_gradients(cell, [Tensor(x)], dy, 1)
     expected, back = reference.rms_norm(x, weight, 1e-3)

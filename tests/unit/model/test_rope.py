@@ -10,6 +10,7 @@ from helpers.numpy_llama import rotate
 from mindspore import Tensor
 
 from mindcode.config.model_schema import ModelConfig, RopeScaling
+from mindcode.model.lean import LeanRope
 from mindcode.model.rope import Rope, attention_scale, rope_frequencies, rope_tables
 from mindcode.utils.errors import UserError
 
@@ -72,13 +73,14 @@ def test_unknown_method_is_named() -> None:
         rope_frequencies(replace(HEAD_128, extend_method="NTKK"))
 
 
-def test_rotation_equals_complex_multiplication(random: np.random.Generator) -> None:
+@pytest.mark.parametrize("cell", [Rope, LeanRope])
+def test_rotation_equals_complex_multiplication(random: np.random.Generator, cell: type[Rope] | type[LeanRope]) -> None:
     config = replace(CASES["yarn"], hidden_size=64, num_heads=4)
     cos, sin = rope_tables(config, np.arange(10))
     x, dy = random.standard_normal((2, 2, 3, 10, 16)).astype(np.float32)
     expected, back = rotate(x, np.outer(np.arange(10), rope_frequencies(config)), attention_scale(config))
     inputs = [Tensor(x), Tensor(cos[None, None]), Tensor(sin[None, None])]
-    output, gradients, _ = forward_and_gradients(Rope(), inputs, dy, 1)
+    output, gradients, _ = forward_and_gradients(cell(), inputs, dy, 1)
     # A few float32 roundings of values around 1.
     np.testing.assert_allclose(output, expected, atol=1e-5)
     np.testing.assert_allclose(gradients[0], back(dy)[0], atol=1e-5)
