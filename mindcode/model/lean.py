@@ -131,4 +131,5 @@ class LeanCrossEntropy(nn.Cell):
     def bprop(self, logits_TV: Tensor, targets_T: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
         tokens = logits_TV.shape[0]
         scale_T1 = self.reshape(self.mul(dout, float(tokens)), (-1, 1))
-        return self.mul(self.mean_gradient(logits_TV, targets_T), scale_T1), self.zeros_like(targets_T)
+        scale_TV = ops.broadcast_to(scale_T1, logits_TV.shape)
+        return self.mul(self.mean_gradient(logits_TV, targets_T), scale_TV), self.zeros_like(targets_T)
