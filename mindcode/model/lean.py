@@ -6,7 +6,7 @@ They compute what the plain cells do with fewer passes over memory. Three things
   necessary: their backward passes are written by hand;
 - a kernel that adds or multiplies operands of different shapes keeps a copy of both, spread to the larger shape, for as
   long as the graph lives, and is up to ten times slower: operands are spread before, and the compiler sees that the
-  layers share the spread mask and rotary tables.
+  layers share the spread mask and rotary tables. A column is spread fastest by its product with a row of ones.
 """
 
 import mindspore as ms
@@ -30,8 +30,9 @@ class _AttentionWithWeights(nn.Cell):
         self.group = config.num_heads // config.kv_heads
         self.scale = config.head_dim**-0.5
         self.softmax_dtype, self.compute_dtype = dtypes.softmax, dtypes.compute
-        self.cast, self.reshape, self.zeros_like = ops.Cast(), ops.Reshape(), ops.ZerosLike()
-        self.mul, self.add, self.sub, self.sum = ops.Mul(), ops.Add(), ops.Sub(), ops.ReduceSum(keep_dims=True)
+        self.cast, self.reshape, self.concat = ops.Cast(), ops.Reshape(), ops.Concat(axis=-1)
+        self.zeros_like, self.ones_like = ops.ZerosLike(), ops.OnesLike()
+        self.mul, self.add, self.neg, self.sum = ops.Mul(), ops.Add(), ops.Neg(), ops.ReduceSum(keep_dims=True)
         self.softmax = ops.Softmax(axis=-1)
         self.product = ops.BatchMatMul()
         self.product_transposed_a = ops.BatchMatMul(transpose_a=True)
@@ -57,9 +58,11 @@ class _AttentionWithWeights(nn.Cell):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mixed_BNSH, weights_BKGS = out
         d_mixed_BKGH = self._grouped(dout[0])
-        d_weights = self.product_transposed_b(d_mixed_BKGH, v_BKSH)
-        row_sums = ops.broadcast_to(self._row_sums(mixed_BNSH, dout[0], weights_BKGS), weights_BKGS.shape)
-        d_scores = self.mul(weights_BKGS, self.sub(d_weights, row_sums))
+        row_sums_BKG1 = self._row_sums(mixed_BNSH, dout[0], weights_BKGS)
+        # one more column subtracts the row sums within the product dO Vᵀ
+        d_mixed_and_sums = self.concat((d_mixed_BKGH, self.neg(row_sums_BKG1)))
+        v_and_ones = self.concat((v_BKSH, self.ones_like(v_BKSH[..., :1])))
+        d_scores = self.mul(weights_BKGS, self.product_transposed_b(d_mixed_and_sums, v_and_ones))
         d_q = self.mul(self.reshape(self.product(d_scores, k_BKSH), q_BNSH.shape), self.scale)
         d_k = self.product_transposed_a(d_scores, self._grouped(self.mul(q_BNSH, self.scale)))
         d_v = self.product_transposed_a(weights_BKGS, d_mixed_BKGH)
@@ -94,10 +97,12 @@ class LeanNorm(nn.Cell):
         self.eps = eps
         self.square, self.mean, self.add = ops.Square(), ops.ReduceMean(keep_dims=True), ops.Add()
         self.rsqrt, self.normalize, self.scale = ops.Rsqrt(), ops.Mul(), ops.Mul()
+        self.ones_like, self.reshape, self.outer = ops.OnesLike(), ops.Reshape(), ops.MatMul()
 
     def construct(self, x_TD: Tensor, weight_D: Tensor) -> Tensor:
         inverse_T1 = self.rsqrt(self.add(self.mean(self.square(x_TD), -1), self.eps))
-        normal_TD = self.normalize(x_TD, ops.broadcast_to(inverse_T1, x_TD.shape))
+        ones_1D = self.reshape(self.ones_like(weight_D), (1, -1))
+        normal_TD = self.normalize(x_TD, self.outer(inverse_T1, ones_1D))
         return self.scale(normal_TD, ops.broadcast_to(weight_D, x_TD.shape))
 
 
@@ -122,7 +127,7 @@ class LeanCrossEntropy(nn.Cell):
         self.pick = ops.GatherD()
         self.reshape, self.mul, self.neg = ops.Reshape(), ops.Mul(), ops.Neg()
         self.mean_gradient = ops.SparseSoftmaxCrossEntropyWithLogits(is_grad=True)
-        self.zeros_like = ops.ZerosLike()
+        self.zeros_like, self.ones_like, self.outer = ops.ZerosLike(), ops.OnesLike(), ops.MatMul()
 
     def construct(self, logits_TV: Tensor, targets_T: Tensor) -> Tensor:
         picked_T1 = self.pick(self.log_softmax(logits_TV), 1, self.reshape(targets_T, (-1, 1)))
@@ -131,5 +136,5 @@ class LeanCrossEntropy(nn.Cell):
     def bprop(self, logits_TV: Tensor, targets_T: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
         tokens = logits_TV.shape[0]
         scale_T1 = self.reshape(self.mul(dout, float(tokens)), (-1, 1))
-        scale_TV = ops.broadcast_to(scale_T1, logits_TV.shape)
+        scale_TV = self.outer(scale_T1, self.ones_like(logits_TV[:1]))
         return self.mul(self.mean_gradient(logits_TV, targets_T), scale_TV), self.zeros_like(targets_T)
