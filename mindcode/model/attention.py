@@ -27,8 +27,8 @@ class Attention(nn.Cell):
         self.compute_dtype, self.rotary_dtype = dtypes.compute, dtypes.rotary
         self.cast = ops.Cast()
         self.reshape = ops.Reshape()
-        self.split_heads = ops.Transpose()
-        self.merge_heads = ops.Transpose()
+        self.split_heads = kernels.swap()
+        self.merge_heads = kernels.swap()
         self.core = kernels.attention(config, dtypes)
 
     def construct(self, x_TD: Tensor, mask: Tensor, cos_11SH: Tensor, sin_11SH: Tensor) -> Tensor:
@@ -37,11 +37,11 @@ class Attention(nn.Cell):
         q_BNSH = self._rotate(self.rope_q, self._heads(self.wq(x_TD), batch, length), cos_11SH, sin_11SH)
         k_BKSH = self._rotate(self.rope_k, self._heads(self.wk(x_TD), batch, length), cos_11SH, sin_11SH)
         v_BKSH = self._heads(self.wv(x_TD), batch, length)
-        mixed_BSNH = self.merge_heads(self.core(q_BNSH, k_BKSH, v_BKSH, mask), (0, 2, 1, 3))
+        mixed_BSNH = self.merge_heads(self.core(q_BNSH, k_BKSH, v_BKSH, mask))
         return self.wo(self.reshape(mixed_BSNH, (batch * length, -1)))
 
     def _heads(self, x_TW: Tensor, batch: int, length: int) -> Tensor:
-        return self.split_heads(self.reshape(x_TW, (batch, length, -1, self.head_dim)), (0, 2, 1, 3))
+        return self.split_heads(self.reshape(x_TW, (batch, length, -1, self.head_dim)))
 
     def _rotate(self, rope: nn.Cell, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         return self.cast(rope(self.cast(x, self.rotary_dtype), cos, sin), self.compute_dtype)

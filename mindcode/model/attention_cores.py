@@ -10,6 +10,17 @@ from mindcode.config.model_schema import ModelConfig
 from mindcode.model.dtypes import Dtypes
 
 
+class PlainSwap(nn.Cell):
+    """[A, B, C, D] -> [A, C, B, D]: tokens before heads to heads before tokens, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transpose = ops.Transpose()
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.transpose(x, (0, 2, 1, 3))
+
+
 class PlainAttention(nn.Cell):
     """softmax(q kᵀ / √H + mask) v in elementary operations; the mask is additive, [B, 1, S, S].
 

@@ -1,16 +1,16 @@
 """Which cells do the work that devices do differently: a table by `context.device_target`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mindspore as ms
 from mindspore import nn
 
 from mindcode.config.model_schema import ModelConfig
-from mindcode.model.attention_cores import FlashAttention, PlainAttention
+from mindcode.model.attention_cores import FlashAttention, PlainAttention, PlainSwap
 from mindcode.model.cross_entropy import PlainCrossEntropy
 from mindcode.model.dtypes import Dtypes
-from mindcode.model.lean import LeanAttention, LeanCrossEntropy, LeanNorm, LeanRope
+from mindcode.model.lean import LeanAttention, LeanCrossEntropy, LeanNorm, LeanRope, LeanSwap
 from mindcode.model.masks import AdditiveMask, BinaryMask
 from mindcode.model.norm import FusedNorm, PlainNorm
 from mindcode.model.rope import Rope
@@ -25,6 +25,8 @@ class Kernels:
     """(seq_length, pad_token_id, softmax dtype) -> the cell that makes the mask `attention` expects."""
     attention: Callable[[ModelConfig, Dtypes], nn.Cell]
     """The core of attention, see attention_cores.py."""
+    swap: Callable[[], nn.Cell]
+    """The exchange of the two middle axes, between tokens and heads."""
     rope: Callable[[], nn.Cell]
     """The rotation of queries and keys."""
     norm: Callable[[float], nn.Cell]
@@ -33,14 +35,24 @@ class Kernels:
     """The loss of each token, from the vocabulary's size."""
 
 
-PLAIN = Kernels(mask=AdditiveMask, attention=PlainAttention, rope=Rope, norm=PlainNorm, cross_entropy=PlainCrossEntropy)
-CPU = Kernels(mask=AdditiveMask, attention=LeanAttention, rope=LeanRope, norm=LeanNorm, cross_entropy=LeanCrossEntropy)
-ASCEND = Kernels(
-    mask=AdditiveMask, attention=PlainAttention, rope=Rope, norm=FusedNorm, cross_entropy=PlainCrossEntropy
+PLAIN = Kernels(
+    mask=AdditiveMask,
+    attention=PlainAttention,
+    swap=PlainSwap,
+    rope=Rope,
+    norm=PlainNorm,
+    cross_entropy=PlainCrossEntropy,
 )
-ASCEND_FLASH = Kernels(
-    mask=BinaryMask, attention=FlashAttention, rope=Rope, norm=FusedNorm, cross_entropy=PlainCrossEntropy
+CPU = Kernels(
+    mask=AdditiveMask,
+    attention=LeanAttention,
+    swap=LeanSwap,
+    rope=LeanRope,
+    norm=LeanNorm,
+    cross_entropy=LeanCrossEntropy,
 )
+ASCEND = replace(PLAIN, norm=FusedNorm)
+ASCEND_FLASH = replace(ASCEND, mask=BinaryMask, attention=FlashAttention)
 
 TABLE = {("CPU", False): CPU, ("CPU", True): CPU, ("Ascend", False): ASCEND, ("Ascend", True): ASCEND_FLASH}
 """By device target and use_flash_attention."""
