@@ -17,6 +17,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from mindcode.config.model_schema import ModelConfig
 from mindcode.generation.layout import DecoderWeights
+from mindcode.model.lean import LeanSwap
 from mindcode.model.rope import rope_tables
 
 MASKED = -1e9
@@ -121,7 +122,7 @@ class LaneAttention(nn.Cell):
         self.lanes, self.heads, self.kv_heads, self.head_dim = lanes, config.num_heads, config.kv_heads, config.head_dim
         self.dtype = dtype
         self.scores, self.mix = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
-        self.softmax, self.transpose, self.gather = ops.Softmax(-1), ops.Transpose(), ops.Gather()
+        self.softmax, self.swap, self.gather = ops.Softmax(-1), LeanSwap(), ops.Gather()
         self.store = ops.ScatterNdUpdate()
 
     def construct(
@@ -131,13 +132,13 @@ class LaneAttention(nn.Cell):
         k_NKSE = self.gather(self.store(keys, place, k), rows, 0)
         v_NKSE = self.gather(self.store(values, place, v), rows, 0)
         groups = self.heads // self.kv_heads
-        q_NCKGE = q.reshape(self.lanes, -1, self.kv_heads, groups, self.head_dim)
-        count = q_NCKGE.shape[1]
-        q_NKPE = self.transpose(q_NCKGE, (0, 2, 3, 1, 4)).reshape(self.lanes, self.kv_heads, -1, self.head_dim)
-        scores = self.scores(q_NKPE, k_NKSE).reshape(self.lanes, self.heads, count, -1).astype(ms.float32) + mask
+        q_NHCE = self.swap(q.reshape(self.lanes, -1, self.heads, self.head_dim))
+        count = q_NHCE.shape[2]
+        scores = self.scores(q_NHCE.reshape(self.lanes, self.kv_heads, -1, self.head_dim), k_NKSE)
+        scores = scores.reshape(self.lanes, self.heads, count, -1).astype(ms.float32) + mask
         weights = self.softmax(scores).astype(self.dtype).reshape(self.lanes, self.kv_heads, groups * count, -1)
         mixed = self.mix(weights, v_NKSE).reshape(self.lanes, self.heads, count, self.head_dim)
-        return self.transpose(mixed, (0, 2, 1, 3)).reshape(self.lanes * count, -1)
+        return self.swap(mixed).reshape(self.lanes * count, -1)
 
 
 class DecoderLayer(nn.Cell):
