@@ -1,0 +1,1 @@
+"""How one model is shared by many processes: a table, and what reads it. The model knows nothing of it."""
