@@ -25,10 +25,10 @@ import numpy as np
 
 from mindcode.checkpoint.dtypes import float32_to_bfloat16
 from mindcode.checkpoint.names import translate
-from mindcode.checkpoint.parameters import parameter_shapes
 from mindcode.checkpoint.safetensors_file import TensorSpec
 from mindcode.checkpoint.targets import open_shards
 from mindcode.config.model_schema import ModelConfig
+from mindcode.model.stats import parameter_shapes
 
 WIDTH, VOCABULARY = 4096, 128 * 1024  # an embedding of 1.07 GB
 LAYER_BYTES = 2 * WIDTH * (2 * WIDTH + 2 * WIDTH // 4 + 3 * 11008)

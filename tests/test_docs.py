@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "configs").rglob("*.md"))]
 PROGRAMS = ("mindcode", "python", "bash", "evaluate_functional_correctness", "make")
+BENCHMARKS = [
+    path for path in sorted((ROOT / "benchmarks").glob("*.py")) if not path.stem.endswith(("_peer", "_common"))
+]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -55,6 +58,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_there_are_commands_to_check() -> None:
     assert len(COMMANDS) >= 15
+
+
+@pytest.mark.parametrize("program", BENCHMARKS, ids=lambda path: path.name)
+def test_benchmarks_start(program: Path) -> None:
+    assert "usage:" in help_of((sys.executable, str(program)))
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda value: value.name if isinstance(value, Path) else "")

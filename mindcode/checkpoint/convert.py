@@ -15,7 +15,6 @@ from pathlib import Path
 
 from mindcode.checkpoint.dtypes import BY_FLAG, FLOAT32
 from mindcode.checkpoint.names import EMBEDDING, HEAD
-from mindcode.checkpoint.parameters import parameter_shapes
 from mindcode.checkpoint.safetensors_file import TensorSpec
 from mindcode.checkpoint.sidecar import TOKENIZER_FILES, copy_tokenizer, sidecar_path, write_sidecar
 from mindcode.checkpoint.sources.open import open_source
@@ -25,6 +24,7 @@ from mindcode.checkpoint.targets import Target, open_file, open_shards
 from mindcode.checkpoint.tensors import LazyTensor
 from mindcode.config.loader import load_config
 from mindcode.config.model_schema import ModelConfig
+from mindcode.model.stats import parameter_shapes
 from mindcode.utils.atomic import atomic_dir
 from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger

@@ -22,7 +22,8 @@ INTRODUCTION = """\
 A YAML file describes a run. Its keys are those of MindFormers; [configs/README.md](../configs/README.md) says which
 file is for what. A run may differ from its file without a change of the file:
 
-    python run_mindcode.py --config configs/smollm2/finetune_smollm2_135m.yaml --optimizer.learning_rate 2e-5
+    python run_mindcode.py --config configs/codellama/pretrain_codellama_tiny_cpu.yaml \\
+        --train_dataset_dir dataset/wiki128.mindrecord --optimizer.learning_rate 2e-5
 
 - `--section.key VALUE` sets one key. The text is read by the type of the key: `2e-5` is a number where a number is
   expected. `[8, 4]` and `8,4` are lists. `null` stands for no value.

@@ -7,6 +7,7 @@ import datetime
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Protocol
 
 from mindcode.training.progress import RunLength
@@ -81,13 +82,13 @@ class RunLog:
         if self._curves:
             self._curves.close()
 
-    def _remaining(self, row: StepRow) -> float:
-        """Seconds, from the median of the last steps; the first step of a process compiles and says little."""
-        recent = sorted(self._recent[-20:] if len(self._recent) == 1 else self._recent[1:][-20:])
-        return recent[len(recent) // 2] * (self._length.total_steps - row.step)
+    def _remaining(self, row: StepRow) -> float | None:
+        """Seconds, from the median of the last steps; the first step of a process compiles and says nothing."""
+        recent = self._recent[1:][-20:]
+        return median(recent) * (self._length.total_steps - row.step) if recent else None
 
 
-def step_lines(row: StepRow, length: RunLength, rows_per_step: int, remaining: float) -> tuple[str, str]:
+def step_lines(row: StepRow, length: RunLength, rows_per_step: int, remaining: float | None) -> tuple[str, str]:
     """Return the two lines that MindFormers' users know, with tokens/s added."""
     position, done = length.position(row.step), row.step / length.total_steps
     first = (
@@ -98,7 +99,7 @@ def step_lines(row: StepRow, length: RunLength, rows_per_step: int, remaining: f
     )
     bar = "█" * int(_BAR_WIDTH * done)
     speed = rows_per_step / max(row.step_seconds, 1e-9)
-    left = datetime.timedelta(seconds=round(remaining))
+    left = "-:--:--" if remaining is None else datetime.timedelta(seconds=round(remaining))
     return first, f"  {100 * done:4.1f}% |{bar:<{_BAR_WIDTH}}| {speed:.5f} samples/s/p  {left} }}"
 
 

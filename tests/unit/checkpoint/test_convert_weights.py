@@ -17,8 +17,8 @@ from mindcode.checkpoint.dtypes import convert
 from mindcode.checkpoint.hf_config import config_from_hf
 from mindcode.checkpoint.hf_export import export_hugging_face
 from mindcode.checkpoint.json_file import read_json
-from mindcode.checkpoint.parameters import parameter_shapes
 from mindcode.config.loader import load_config
+from mindcode.model.stats import parameter_shapes
 from mindcode.utils.errors import UserError
 
 
