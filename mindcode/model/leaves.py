@@ -47,8 +47,8 @@ class Embedding(nn.Cell):
         self.compute_dtype = compute_dtype
         self.gather = ops.Gather()
         self.reshape = ops.Reshape()
-        self.cast = ops.Cast()
+        self.cast_rows = ops.Cast()
 
     def construct(self, input_ids: Tensor) -> Tensor:
         rows = self.gather(self.embedding_weight, input_ids, 0)
-        return self.cast(self.reshape(rows, (-1, self.width)), self.compute_dtype)
+        return self.cast_rows(self.reshape(rows, (-1, self.width)), self.compute_dtype)
