@@ -16,6 +16,7 @@ from typing import NamedTuple
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from mindspore.common.initializer import initializer
 
 from mindcode.config.schema import OptimizerConfig
 
@@ -150,12 +151,19 @@ def _is_half(parameter: Parameter) -> bool:
 
 
 def _fp32_zeros(parameters: Sequence[Parameter], prefix: str) -> ParameterTuple:
-    zeros = (Tensor(np.zeros(p.shape, np.float32)) for p in parameters)
-    return ParameterTuple(
-        Parameter(zero, name=f"{prefix}.{p.name}", requires_grad=False)
-        for zero, p in zip(zeros, parameters, strict=True)
-    )
+    return ParameterTuple(_fp32_state(p, prefix) for p in parameters)
 
 
 def _fp32_copy(parameter: Parameter) -> Parameter:
-    return Parameter(parameter.astype(ms.float32), name=f"{MASTER}.{parameter.name}", requires_grad=False)
+    copy = _fp32_state(parameter, MASTER)
+    copy.set_data(parameter.astype(ms.float32))
+    return copy
+
+
+def _fp32_state(parameter: Parameter, prefix: str) -> Parameter:
+    """Return zeros that belong to `parameter`: a compiler that splits the parameter splits its state alike."""
+    state = Parameter(initializer("zeros", parameter.shape, ms.float32))
+    state.param_info = parameter.param_info.clone()
+    state.param_info.obj = state
+    state.name, state.requires_grad = f"{prefix}.{parameter.name}", False
+    return state
