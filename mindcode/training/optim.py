@@ -16,7 +16,6 @@ from typing import NamedTuple
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
-from mindspore.common.initializer import initializer
 
 from mindcode.config.schema import OptimizerConfig
 
@@ -161,9 +160,8 @@ def _fp32_copy(parameter: Parameter) -> Parameter:
 
 
 def _fp32_state(parameter: Parameter, prefix: str) -> Parameter:
-    """Return zeros that belong to `parameter`: a compiler that splits the parameter splits its state alike."""
-    state = Parameter(initializer("zeros", parameter.shape, ms.float32))
-    state.param_info = parameter.param_info.clone()
-    state.param_info.obj = state
+    """Return zeros, as a clone: a compiler that splits the parameter splits its clones alike."""
+    state = parameter.clone(init="zeros")
+    state.set_dtype(ms.float32)
     state.name, state.requires_grad = f"{prefix}.{parameter.name}", False
     return state
