@@ -101,6 +101,12 @@ def read_ckpt(path: Path) -> Iterator[TensorRecord]:
             yield TensorRecord(entry.name, entry.dtype, _read_entry(stream, entry, path))
 
 
+def read_entry(path: Path, entry: CkptEntry) -> TensorRecord:
+    """Read one parameter that `scan_ckpt` listed."""
+    with open(path, "rb") as stream:
+        return TensorRecord(entry.name, entry.dtype, _read_entry(stream, entry, path))
+
+
 def load_float32(path: Path) -> dict[str, np.ndarray]:
     """Read all floating-point parameters of a .ckpt file as float32, by name."""
     floats = ("Float32", "Float16", "BFloat16", "Float64")

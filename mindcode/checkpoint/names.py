@@ -32,6 +32,8 @@ _PER_LAYER = (
 _PREFIXES = WeightNames("model.layers.{}.", "model.layers.{}.", "blk.{}.", "layers.{}.")
 
 EMBEDDING, NORM, HEAD = "model.tok_embeddings.embedding_weight", "model.norm_out.weight", "lm_head.weight"
+STATE_PREFIXES = ("adam_m.", "adam_v.", "adam_master.")
+"""What the optimizer puts before a weight's name: both moments, and the fp32 copy of a half-precision weight."""
 TABLE = (
     WeightNames(EMBEDDING, "model.embed_tokens.weight", "token_embd.weight", "tok_embeddings.weight"),
     *(

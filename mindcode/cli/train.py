@@ -46,10 +46,11 @@ def train(config: RunConfig) -> None:
 
     store = assemble.checkpoint_store(config)
     description = manifest.describe(config, reader.files)
-    checkpoint = resume.checkpoint_to_continue(config, store, description)
+    found = resume.checkpoint_to_continue(config, store, description)
+    checkpoint = resume.open_in_split(found, config) if found else None
     finished_steps = snapshot.finished_steps(checkpoint) if checkpoint else 0
     if finished_steps >= total_steps:
-        get_logger().info("already finished: %d steps, %s", finished_steps, checkpoint)
+        get_logger().info("already finished: %d steps, %s", finished_steps, found)
         return
     store.remove_leftovers()
     metrics.drop_rows_after(output_dir, finished_steps)
@@ -58,10 +59,10 @@ def train(config: RunConfig) -> None:
     run = assemble.training_run(config, network, rows, store)
     state = assemble.first_state(config)
     if checkpoint:
-        state = snapshot.load_run(checkpoint, run.everything, state, run.rows_per_step)
-        get_logger().info("continuing after step %d of %d, from %s", state.step, total_steps, checkpoint)
+        state = snapshot.load_run(checkpoint, run.everything, run.layout, state, run.rows_per_step)
+        get_logger().info("continuing after step %d of %d, from %s", state.step, total_steps, found)
     elif weights := resume.weights_file(config):
-        snapshot.load_weights(weights, run.parameters)
+        snapshot.load_weights(resume.open_in_split(weights, config), run.parameters, run.layout)
         run.optimizer.refresh_copies()
     manifest.write(output_dir, description)
     trainer.fit(run, state)
@@ -75,6 +76,7 @@ def evaluate(config: RunConfig) -> None:
 
     network = assemble.loss_network(config)
     if weights := resume.weights_file(config):
-        snapshot.load_weights(weights, network.trainable_params())
+        parameters = network.trainable_params()
+        snapshot.load_weights(resume.open_in_split(weights, config), parameters, snapshot.Layout.whole(parameters))
     loss = assemble.evaluator(config, network).loss()
     print(f"eval_loss: {loss:.6f}, perplexity: {math.exp(loss):.4f}")

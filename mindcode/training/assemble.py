@@ -4,7 +4,8 @@ from pathlib import Path
 
 from mindspore import nn
 
-from mindcode.checkpoint.store import CheckpointStore
+from mindcode.checkpoint.background import BackgroundStore
+from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.schema import DatasetConfig, RunConfig
 from mindcode.config.sizes import micro_batches_per_step, rows_per_step
 from mindcode.data.loader import RowLoader
@@ -20,15 +21,17 @@ from mindcode.training.metrics import RunLog
 from mindcode.training.optim import RULES, AdamW
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
+from mindcode.training.snapshot import Layout
 from mindcode.training.step import LossNetwork, build_step
 from mindcode.training.tensorboard import TensorBoardWriter
 from mindcode.training.trainer import Run
 from mindcode.utils.lookup import lookup
 
 
-def checkpoint_store(config: RunConfig) -> CheckpointStore:
+def checkpoint_store(config: RunConfig) -> ShardedStore:
     """Return the store of the run's checkpoints."""
-    return CheckpointStore(Path(config.output_dir), config.checkpoint.prefix, config.checkpoint.keep_checkpoint_max)
+    kind = BackgroundStore if config.checkpoint.async_save else ShardedStore
+    return kind(Path(config.output_dir), config.checkpoint.prefix, config.checkpoint.keep_checkpoint_max)
 
 
 def row_loader(config: RunConfig, dataset: DatasetConfig, reader: MindRecordReader) -> RowLoader:
@@ -70,7 +73,7 @@ def evaluator(config: RunConfig, network: nn.Cell) -> Evaluator:
     return Evaluator(network, rows, micro_batch_rows(config), dataset.input_columns, config.model.model_config)
 
 
-def training_run(config: RunConfig, network: LossNetwork, rows: RowLoader, store: CheckpointStore) -> Run:
+def training_run(config: RunConfig, network: LossNetwork, rows: RowLoader, store: ShardedStore) -> Run:
     """Return the run, ready for its first step once the weights are in `network`."""
     length = run_length(config, rows)
     sizes, wrapper = config.model.model_config, config.runner_wrapper
@@ -93,6 +96,8 @@ def training_run(config: RunConfig, network: LossNetwork, rows: RowLoader, store
         step=build_step(network, optimizer, micro_batches, max_norm),
         batches=StepBatches(rows, config.train_dataset.input_columns, sizes, micro_batches, length.steps_per_epoch),
         store=store,
+        layout=Layout.whole([*parameters, *optimizer.state]),
+        barrier=lambda: None,
         log=run_log(config, length),
         evaluator=evaluator(config, network) if config.do_eval else None,
     )

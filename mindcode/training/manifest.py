@@ -14,7 +14,7 @@ from mindcode.utils.atomic import atomic_open
 
 MANIFEST = "manifest.json"
 _BLOCK, _BLOCKS = 64 * 1024, 64
-_FREE = ("resume_training", "run_mode", "output_dir", "load_checkpoint")
+_FREE = ("resume_training", "run_mode", "output_dir", "load_checkpoint", "auto_trans_ckpt")
 """Keys that may differ between two commands of one run."""
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mindcode.checkpoint.store import Position
+from mindcode.checkpoint.manifest import Position
 from mindcode.config.schema import RunnerConfig
 from mindcode.training.loss_scale import LossScale
 from mindcode.utils.errors import UserError

@@ -1,15 +1,19 @@
 """Parameters and training state to checkpoint records and back, with every name and shape accounted for."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mindspore import Parameter, Tensor
 
-from mindcode.checkpoint.ckpt_file import CkptEntry, TensorRecord, read_ckpt, scan_ckpt
+from mindcode.checkpoint.blocks import whole
+from mindcode.checkpoint.ckpt_file import TensorRecord
 from mindcode.checkpoint.dtypes import to_float32
-from mindcode.checkpoint.store import Position
+from mindcode.checkpoint.manifest import Position
+from mindcode.checkpoint.opened import Checkpoint
+from mindcode.checkpoint.shard_file import ShardRecord
+from mindcode.parallel.plan import Placement, Shape
 from mindcode.training.optim import FIRST, MASTER, SECOND
 from mindcode.training.progress import TrainState
 from mindcode.utils.errors import UserError
@@ -27,16 +31,33 @@ STATE_NAMES = (
 )
 
 
-def parameter_records(parameters: Iterable[Parameter]) -> Iterator[TensorRecord]:
-    """Yield parameters one at a time."""
-    for parameter in parameters:
-        dtype, array = str(parameter.dtype), parameter.asnumpy()
-        yield TensorRecord(parameter.name, dtype, array.view(np.uint16) if dtype == "BFloat16" else array)
+@dataclass(frozen=True)
+class Layout:
+    """Which blocks of the model's tensors this process holds."""
+
+    shapes: Mapping[str, Shape]
+    """The global shape of every weight of the model."""
+    placements: Mapping[str, Placement]
+    """The block of every weight and of every tensor of the optimizer's state that lives here."""
+
+    @classmethod
+    def whole(cls, parameters: Iterable[Parameter]) -> "Layout":
+        """Return the layout of a process that holds everything; `parameters` are weights and optimizer state."""
+        placements = {p.name: whole(tuple(p.shape)) for p in parameters}
+        shapes = {name: placement.shape for name, placement in placements.items() if not _is_state(name)}
+        return cls(shapes, placements)
 
 
-def total_bytes(parameters: Iterable[Parameter]) -> int:
-    """Bytes of all parameters together."""
-    return sum(parameter.nbytes for parameter in parameters)
+def shard_records(parameters: Iterable[Parameter], layout: Layout) -> list[ShardRecord]:
+    """Describe parameters for a checkpoint; each is copied to the host when it is its turn."""
+    return [
+        ShardRecord(p.name, str(p.dtype), layout.placements[p.name], functools.partial(_numbers, p)) for p in parameters
+    ]
+
+
+def _numbers(parameter: Parameter) -> np.ndarray:
+    array: np.ndarray = parameter.asnumpy()
+    return array.view(np.uint16) if str(parameter.dtype) == "BFloat16" else array
 
 
 def state_records(state: TrainState, position: Position, rows_per_step: int) -> Iterator[TensorRecord]:
@@ -56,68 +77,77 @@ def state_records(state: TrainState, position: Position, rows_per_step: int) -> 
         yield TensorRecord(name, "Int32", np.array(number, np.int32))
 
 
-def load_weights(path: Path, parameters: Sequence[Parameter]) -> None:
-    """Set `parameters` from a .ckpt file in any format of floats; an optimizer's state in it is passed over.
+def load_weights(checkpoint: Checkpoint, parameters: Sequence[Parameter], layout: Layout) -> None:
+    """Set `parameters` from a checkpoint in any format of floats; an optimizer's state in it is passed over.
 
-    Raises UserError unless the file's weights are exactly these parameters, by name and shape.
+    Raises UserError unless its weights are exactly the model's, by name and global shape.
     """
-    entries = [entry for entry in scan_ckpt(path) if not _is_state(entry.name)]
-    _check(path, entries, parameters)
-    _fill(path, {parameter.name: parameter for parameter in parameters})
+    found = {name: tensor.shape for name, tensor in checkpoint.tensors.items() if not _is_state(name)}
+    unknown = [name for name in found if name not in layout.shapes]
+    _check(checkpoint, found, layout.shapes, unknown)
+    _fill(checkpoint, parameters, layout)
 
 
-def load_run(path: Path, parameters: Sequence[Parameter], state: TrainState, rows_per_step: int) -> TrainState:
+def load_run(
+    checkpoint: Checkpoint, parameters: Sequence[Parameter], layout: Layout, state: TrainState, rows_per_step: int
+) -> TrainState:
     """Set weights and optimizer state from a checkpoint of a run, and return where it was.
 
-    `state` gives the rule of the loss scale. Raises UserError when the file is not the state of such a run.
+    `state` gives the rule of the loss scale. Raises UserError when it is not the state of such a run.
     """
-    entries = [entry for entry in scan_ckpt(path) if entry.name not in STATE_NAMES]
-    if not any(entry.name.startswith(OPTIMIZER_PREFIXES) for entry in entries):
+    path = checkpoint.path
+    found = {name: tensor.shape for name, tensor in checkpoint.tensors.items() if name not in STATE_NAMES}
+    if not any(name.startswith(OPTIMIZER_PREFIXES) for name in found):
         raise UserError(f"{path}: holds weights only; resume from a file in checkpoint/, or use it as load_checkpoint")
-    _check(path, entries, parameters)
-    numbers = _fill(path, {parameter.name: parameter for parameter in parameters})
-    missing = [name for name in STATE_NAMES if name not in numbers]
+    wanted = {**layout.shapes, **{p.name: layout.placements[p.name].global_shape for p in parameters}}
+    prefixes = {_prefix(parameter.name) for parameter in parameters}
+    unknown = [n for n in found if n.removeprefix(_prefix(n)) not in layout.shapes or _prefix(n) not in prefixes]
+    _check(checkpoint, found, wanted, unknown)
+    missing = [name for name in STATE_NAMES if name not in checkpoint.state]
     if missing:
         raise UserError(f"{path}: holds no {', '.join(missing)}; it was not written by mindcode train")
+    numbers = {name: float(checkpoint.state[name].array) for name in STATE_NAMES}
     if int(numbers["global_batch_size"]) != rows_per_step:
         raise UserError(
             f"{path}: was trained with {int(numbers['global_batch_size'])} rows a step, now "
             f"{rows_per_step}; restore batch_size and gradient_accumulation_steps to continue it"
         )
+    _fill(checkpoint, parameters, layout)
     scale = replace(state.loss_scale, value=numbers["loss_scale"], clean_steps=int(numbers["clean_steps"]))
     return TrainState(scale, int(numbers["global_step"]), int(numbers["update_step"]))
 
 
-def finished_steps(path: Path) -> int:
-    """Return how many steps a checkpoint of a run has behind it, without reading its tensors."""
-    for record in read_ckpt(path):
-        if record.name == "global_step":
-            return int(record.array)
-    raise UserError(f"{path}: holds no global_step; it was not written by mindcode train")
+def finished_steps(checkpoint: Checkpoint) -> int:
+    """Return how many steps a checkpoint of a run has behind it."""
+    if "global_step" not in checkpoint.state:
+        raise UserError(f"{checkpoint.path}: holds no global_step; it was not written by mindcode train")
+    return int(checkpoint.state["global_step"].array)
 
 
 def _is_state(name: str) -> bool:
     return name in STATE_NAMES or name.startswith(OPTIMIZER_PREFIXES)
 
 
-def _fill(path: Path, parameters: dict[str, Parameter]) -> dict[str, float]:
-    """Set the parameters that the file names; return its numbers without dimensions."""
-    numbers = {}
-    for record in read_ckpt(path):
-        if record.name in parameters:
-            parameter = parameters[record.name]
-            parameter.set_data(Tensor(to_float32(record.array, record.dtype), parameter.dtype))
-        elif record.array.ndim == 0 and record.name in STATE_NAMES:
-            numbers[record.name] = float(record.array)
-    return numbers
+def _prefix(name: str) -> str:
+    """What the optimizer put before a weight's name, or nothing."""
+    return next((prefix for prefix in OPTIMIZER_PREFIXES if name.startswith(prefix)), "")
 
 
-def _check(path: Path, entries: Sequence[CkptEntry], parameters: Sequence[Parameter]) -> None:
-    found = {entry.name: entry.shape for entry in entries}
-    wanted = {parameter.name: tuple(parameter.shape) for parameter in parameters}
+def _fill(checkpoint: Checkpoint, parameters: Sequence[Parameter], layout: Layout) -> None:
+    """Read the block that each parameter stands for."""
+    for parameter in parameters:
+        placement = layout.placements[parameter.name]
+        tensor = checkpoint.tensor(parameter.name, placement)
+        numbers = to_float32(np.ascontiguousarray(tensor.read(placement)), tensor.dtype)
+        parameter.set_data(Tensor(numbers, parameter.dtype))
+
+
+def _check(
+    checkpoint: Checkpoint, found: Mapping[str, Shape], wanted: Mapping[str, Shape], unknown: Sequence[str]
+) -> None:
     complaints = [
         _list("missing", [name for name in wanted if name not in found]),
-        _list("not in this model", [name for name in found if name not in wanted]),
+        _list("not in this model", unknown),
         _list(
             "of another shape",
             [
@@ -129,7 +159,7 @@ def _check(path: Path, entries: Sequence[CkptEntry], parameters: Sequence[Parame
     ]
     text = "; ".join(complaint for complaint in complaints if complaint)
     if text:
-        raise UserError(f"{path}: does not fit model.model_config: {text}")
+        raise UserError(f"{checkpoint.path}: does not fit model.model_config: {text}")
 
 
 def _list(what: str, names: Sequence[str]) -> str:

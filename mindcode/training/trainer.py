@@ -7,14 +7,13 @@ A `Run` holds the pieces, each built elsewhere; nothing here knows how a step is
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from mindspore import Parameter
 
-from mindcode.checkpoint.store import CheckpointStore
+from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.schema import RunConfig
 from mindcode.runtime.interrupts import deferred_interrupts
 from mindcode.training.batches import StepBatches
@@ -23,7 +22,7 @@ from mindcode.training.metrics import RunLog, StepRow
 from mindcode.training.optim import AdamRule, AdamW, step_scalars
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
-from mindcode.training.snapshot import parameter_records, state_records, total_bytes
+from mindcode.training.snapshot import Layout, shard_records, state_records
 from mindcode.training.step import MicroBatch, Step, StepResult
 from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
@@ -42,7 +41,10 @@ class Run:
     schedule: Schedule
     step: Step
     batches: StepBatches
-    store: CheckpointStore
+    store: ShardedStore
+    layout: Layout
+    barrier: Callable[[], None]
+    """Returns when all ranks have called it."""
     log: RunLog
     evaluator: Evaluator | None
 
@@ -71,8 +73,11 @@ def fit(run: Run, state: TrainState) -> TrainState:
             if last or interrupted() or state.step % run.config.checkpoint.save_checkpoint_steps == 0:
                 save(run, state)
             if interrupted() and not last:
+                run.store.finish()
                 raise KeyboardInterrupt
-    path = run.store.save_network(parameter_records(run.parameters), total_bytes(run.parameters))
+    run.store.finish()
+    weights = shard_records(run.parameters, run.layout)
+    path = run.store.save_network(weights, run.length.position(state.step), run.barrier)
     get_logger().info("finished %d steps; weights: %s", state.step, path)
     return state
 
@@ -81,8 +86,8 @@ def save(run: Run, state: TrainState) -> Path:
     """Write a checkpoint of the whole state."""
     position = run.length.position(state.step)
     get_logger().info("......Saving ckpt......")
-    records = chain(state_records(state, position, run.rows_per_step), parameter_records(run.everything))
-    return run.store.save(records, total_bytes(run.everything), position)
+    numbers = list(state_records(state, position, run.rows_per_step))
+    return run.store.save(shard_records(run.everything, run.layout), numbers, position, run.barrier)
 
 
 def _one_step(run: Run, state: TrainState, batches: Sequence[MicroBatch]) -> TrainState:

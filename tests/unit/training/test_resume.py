@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.shards import STATE, no_barrier, whole_records
 
-from mindcode.checkpoint.ckpt_file import TensorRecord
-from mindcode.checkpoint.store import CheckpointStore, Position
+from mindcode.checkpoint.manifest import Position
+from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.schema import OptimizerConfig, RunConfig
 from mindcode.training import manifest
 from mindcode.training.resume import checkpoint_to_continue, weights_file
@@ -20,10 +21,10 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.config = RunConfig(output_dir=str(path))
-        self.store = CheckpointStore(path, "tiny", 5)
+        self.store = ShardedStore(path, "tiny", 5)
         for step in (1, 2):
-            self.store.save([TensorRecord("w", "Float32", np.ones(1, np.float32))], 4, Position(1, step))
-        self.last = self.store.folder / "tiny_rank_0-1_2.ckpt"
+            self.store.save(whole_records({"w": np.ones(1, np.float32)}), STATE, Position(1, step), no_barrier)
+        self.last = self.store.folder / "tiny-1_2.json"
         manifest.write(path, manifest.describe(self.config, []))
 
     def start(self, config: RunConfig) -> Path | None:
@@ -55,7 +56,7 @@ def test_other_data_make_another_run(folder: Folder, tmp_path: Path) -> None:
 
 
 def test_a_name_picks_a_checkpoint(folder: Folder) -> None:
-    earlier = folder.store.folder / "tiny_rank_0-1_1.ckpt"
+    earlier = folder.store.rank_folder / "tiny_rank_0-1_1.ckpt"
     assert folder.start(replace(folder.config, resume_training=earlier.name)) == earlier
     with pytest.raises(UserError, match=r"no such file; did you mean tiny_rank_0-1_1\.ckpt"):
         folder.start(replace(folder.config, resume_training="tiny_rank_0-1_1.cpkt"))
@@ -63,14 +64,14 @@ def test_a_name_picks_a_checkpoint(folder: Folder) -> None:
 
 def test_resuming_without_a_checkpoint_is_a_start(tmp_path: Path) -> None:
     config = RunConfig(output_dir=str(tmp_path), resume_training=True)
-    store = CheckpointStore(tmp_path, "tiny", 1)
+    store = ShardedStore(tmp_path, "tiny", 1)
     assert checkpoint_to_continue(config, store, manifest.describe(config, [])) is None
 
 
 def test_another_folder_can_be_continued_here(folder: Folder, tmp_path: Path) -> None:
-    given = str(folder.store.folder.parent)
+    given = str(folder.store.folder)
     config = RunConfig(output_dir=str(tmp_path / "new"), load_checkpoint=given, resume_training=True)
-    store = CheckpointStore(tmp_path / "new", "tiny", 1)
+    store = ShardedStore(tmp_path / "new", "tiny", 1)
     assert checkpoint_to_continue(config, store, manifest.describe(config, [])) == folder.last
 
 
