@@ -52,13 +52,16 @@ class LlamaModel(nn.Cell):
         self.sin = Tensor(sin[None, None], dtypes.rotary)
 
     def construct(self, input_ids: Tensor) -> Tensor:
+        return self.norm_out(self.through_layers(self.tok_embeddings(input_ids), input_ids))
+
+    def through_layers(self, x_TD: Tensor, input_ids: Tensor) -> Tensor:
+        """Return the residual stream behind the layers that the model has; the ids say what is padding."""
         length = input_ids.shape[1]
         mask = self.mask(input_ids)
         cos_11SH, sin_11SH = self.cos[:, :, :length], self.sin[:, :, :length]
-        x_TD = self.tok_embeddings(input_ids)
         for layer in self.layers:
             x_TD = layer(x_TD, mask, cos_11SH, sin_11SH)
-        return self.norm_out(x_TD)
+        return x_TD
 
 
 class LlamaForCausalLM(nn.Cell):
@@ -77,7 +80,10 @@ class LlamaForCausalLM(nn.Cell):
         )
 
     def construct(self, input_ids: Tensor) -> Tensor:
-        x_TD = self.model(input_ids)
+        return self.logits(self.model(input_ids), input_ids)
+
+    def logits(self, x_TD: Tensor, input_ids: Tensor) -> Tensor:
+        """Return the logits [B, S, V] of normalised hidden states."""
         table = self.model.tok_embeddings.embedding_weight
         logits_TV = self.lm_head(x_TD, table) if self.tied else self.lm_head(x_TD)
         return self.reshape(logits_TV, (*input_ids.shape, -1))

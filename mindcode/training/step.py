@@ -5,10 +5,11 @@
 
 With one micro-batch the whole step is one graph and no gradient outlives it. With several, the first graph adds the
 gradients of a micro-batch to fp32 buffers and the second one applies their mean. Parallel training comes from outside
-as values: `Hooks.reduce` sees the gradients of every step once, `Hooks.sum_squares` makes the square of their norm.
+as values: `Hooks.reduce` sees the gradients of every step once, `Hooks.sum_squares` makes the square of their norm, and
+`Hooks.mean_loss` what is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -90,6 +91,8 @@ class Hooks:
     """(gradients) -> gradients, summed or averaged over data-parallel processes."""
     sum_squares: nn.Cell = field(default_factory=SumOfSquares)
     """(gradients) -> the sum of squares over everything that makes up one model."""
+    mean_loss: Callable[[float], float] = float
+    """A process' own loss -> the mean over all rows of the step."""
 
 
 class _Gradients(nn.Cell):
@@ -109,7 +112,7 @@ class _Gradients(nn.Cell):
         return loss, gradients
 
 
-class _Apply(nn.Cell):
+class Apply(nn.Cell):
     """(gradients, divisor, scalars) -> (global norm, finite): reduces, measures, clips and updates.
 
     `divisor` is what the gradients were multiplied by: the loss scale times the number of micro-batches. Clipping is
@@ -136,7 +139,7 @@ class _Apply(nn.Cell):
 class _WholeStep(nn.Cell):
     """(input_ids, labels, loss scale, scalars) -> (loss, global norm, finite)."""
 
-    def __init__(self, gradients: _Gradients, apply: _Apply) -> None:
+    def __init__(self, gradients: _Gradients, apply: Apply) -> None:
         super().__init__(auto_prefix=False)
         self.gradients, self.apply_gradients = gradients, apply
 
@@ -164,10 +167,10 @@ class _AddMicroBatch(nn.Cell):
         return ops.depend(loss, self.map(self._add, self.buffers, gradients))
 
 
-class _ApplyBuffers(nn.Cell):
+class ApplyBuffers(nn.Cell):
     """(divisor, scalars) -> (global norm, finite); leaves the buffers empty for the next step."""
 
-    def __init__(self, apply: _Apply, buffers: ParameterTuple) -> None:
+    def __init__(self, apply: Apply, buffers: ParameterTuple) -> None:
         super().__init__(auto_prefix=False)
         self.apply_gradients, self.buffers = apply, buffers
         self.map, self.assign = ops.HyperMap(), ops.Assign()
@@ -183,31 +186,37 @@ class _ApplyBuffers(nn.Cell):
 class SingleBatchStep:
     """A step on one micro-batch."""
 
-    def __init__(self, gradients: _Gradients, apply: _Apply) -> None:
-        self._graph = _WholeStep(gradients, apply)
+    def __init__(self, gradients: _Gradients, apply: Apply, mean_loss: Callable[[float], float]) -> None:
+        self._graph, self._mean_loss = _WholeStep(gradients, apply), mean_loss
 
     def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult:
         (batch,) = batches
         loss, norm, finite = self._graph(*map(Tensor, batch), Tensor(loss_scale, ms.float32), scalars.tensor())
-        return StepResult(float(loss.asnumpy()), float(norm.asnumpy()), not bool(finite.asnumpy()))
+        return StepResult(self._mean_loss(float(loss.asnumpy())), float(norm.asnumpy()), not bool(finite.asnumpy()))
 
 
 class AccumulatingStep:
     """A step on several micro-batches, whose gradients are added in fp32."""
 
-    def __init__(self, gradients: _Gradients, apply: _Apply) -> None:
-        buffers = ParameterTuple(
-            Parameter(Tensor(np.zeros(p.shape, np.float32)), name=f"{ACCUMULATED}.{p.name}", requires_grad=False)
-            for p in apply.optimizer.parameters
-        )
+    def __init__(self, gradients: _Gradients, apply: Apply, mean_loss: Callable[[float], float]) -> None:
+        buffers, self._mean_loss = gradient_buffers(apply.optimizer.parameters), mean_loss
         self._add = _AddMicroBatch(gradients, buffers)
-        self._apply = _ApplyBuffers(apply, buffers)
+        self._apply = ApplyBuffers(apply, buffers)
 
     def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult:
         scale = Tensor(loss_scale, ms.float32)
         losses = [float(self._add(*map(Tensor, batch), scale).asnumpy()) for batch in batches]
         norm, finite = self._apply(Tensor(loss_scale * len(batches), ms.float32), scalars.tensor())
-        return StepResult(sum(losses) / len(losses), float(norm.asnumpy()), not bool(finite.asnumpy()))
+        loss = self._mean_loss(sum(losses) / len(losses))
+        return StepResult(loss, float(norm.asnumpy()), not bool(finite.asnumpy()))
+
+
+def gradient_buffers(parameters: Sequence[Parameter]) -> ParameterTuple:
+    """Return an fp32 buffer for the gradient of each parameter."""
+    return ParameterTuple(
+        Parameter(Tensor(np.zeros(p.shape, np.float32)), name=f"{ACCUMULATED}.{p.name}", requires_grad=False)
+        for p in parameters
+    )
 
 
 def build_step(
@@ -217,6 +226,7 @@ def build_step(
 
     `max_grad_norm` None leaves gradients as they are.
     """
-    gradients = _Gradients(network, optimizer.parameters)
-    apply = _Apply(optimizer, max_grad_norm, hooks or Hooks())
-    return SingleBatchStep(gradients, apply) if micro_batches == 1 else AccumulatingStep(gradients, apply)
+    hooks = hooks or Hooks()
+    gradients, apply = _Gradients(network, optimizer.parameters), Apply(optimizer, max_grad_norm, hooks)
+    steps = SingleBatchStep if micro_batches == 1 else AccumulatingStep
+    return steps(gradients, apply, hooks.mean_loss)

@@ -1,0 +1,83 @@
+"""Where one process stands in the plan, and the groups in which it talks.
+
+processes = join_processes(config, start_processes())
+"""
+
+from dataclasses import dataclass
+
+from mindspore import nn
+
+from mindcode.config.schema import RunConfig
+from mindcode.config.validate import check_world_size
+from mindcode.parallel.dims import Coordinates, ParallelDims
+from mindcode.parallel.explicit import split_model
+from mindcode.parallel.plan import Placement, Plan
+from mindcode.runtime.distributed import SINGLE, Group, World, join_group
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One process' view of all of them."""
+
+    world: World
+    plan: Plan
+    place: Coordinates
+    sequence_parallel: bool
+    everyone: Group
+    tensor: Group
+    """The parts of the same tensors."""
+    data: Group
+    """The replicas of the same parts."""
+    model: Group
+    """Everything that makes up one copy of the model."""
+    before: Group
+    """The stage before this one, and this one; a group of one for the first stage."""
+    after: Group
+    """This stage and the one after it."""
+    ends: Group
+    """The first and the last stage, if this is one of them."""
+
+    @property
+    def dims(self) -> ParallelDims:
+        """The degrees."""
+        return self.plan.dims
+
+    @property
+    def is_last_stage(self) -> bool:
+        """Whether this process computes the loss."""
+        return self.place.stage == self.dims.pipeline_stage - 1
+
+    def placements(self) -> dict[str, Placement]:
+        """The block of each parameter that this process holds."""
+        return self.plan.local_parameters(self.world.rank)
+
+    def split(self, model: nn.Cell) -> None:
+        """Cut a whole model to this process' blocks, in place."""
+        split_model(model, self.plan, self.world.rank, self.tensor, self.sequence_parallel)
+
+
+def join_processes(config: RunConfig, world: World) -> Processes:
+    """Create the groups of this process.
+
+    All processes create their groups in the same order, so that nobody waits for a group that comes later. Raises
+    UserError unless as many processes run as the degrees ask for.
+    """
+    check_world_size(config, world.size)
+    plan = Plan(config.model.model_config, ParallelDims.of(config), config.model.model_config.offset)
+    dims, rank = plan.dims, world.rank
+    place, stages = dims.coordinates(rank), dims.pipeline_group(rank)
+    tensor, data = join_group(dims.tensor_group(rank), rank), join_group(dims.data_group(rank), rank)
+    last = dims.pipeline_stage - 1
+    return Processes(
+        world=world,
+        plan=plan,
+        place=place,
+        sequence_parallel=config.parallel_config.use_seq_parallel and dims.model_parallel > 1,
+        everyone=join_group(range(world.size), rank),
+        tensor=tensor,
+        data=data,
+        model=join_group(dims.model_group(rank), rank),
+        before=join_group(stages[place.stage - 1 : place.stage + 1], rank) if place.stage > 0 else SINGLE,
+        after=join_group(stages[place.stage : place.stage + 2], rank) if place.stage < last else SINGLE,
+        ends=join_group((stages[0], stages[-1]), rank) if last and place.stage in (0, last) else SINGLE,
+    )

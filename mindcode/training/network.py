@@ -1,0 +1,79 @@
+"""The network of this process, its optimizer, and the step that trains it: whole, or the share that the plan gives it.
+
+network = loss_network(config, processes)
+optimizer = optimizer_for(config, processes, network)
+step = step_for(config, processes, network, optimizer)
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mindspore import Tensor
+
+from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import micro_batches_per_step
+from mindcode.model.dtypes import dtypes_of
+from mindcode.model.init import initialize
+from mindcode.model.kernels import kernels_for
+from mindcode.model.llama import LlamaForCausalLM
+from mindcode.model.loss import CausalLMLoss
+from mindcode.parallel.pipeline import Stage
+from mindcode.parallel.processes import Processes
+from mindcode.parallel.vocabulary import VocabParallelCrossEntropy
+from mindcode.training.loss_scale import needs_loss_scale
+from mindcode.training.optim import RULES, AdamW
+from mindcode.training.pipeline_step import PipelineLoss, PipelineStep, StageLoss, Wires
+from mindcode.training.split import split_hooks
+from mindcode.training.step import Apply, LossNetwork, Step, build_step
+from mindcode.utils.lookup import lookup
+
+Network = LossNetwork | StageLoss
+
+
+def loss_network(config: RunConfig, processes: Processes) -> Network:
+    """Return the model with its loss, or one stage of it, with random weights from the seed.
+
+    The weights do not depend on the split: each process makes all of them and keeps its blocks.
+    """
+    sizes = config.model.model_config
+    kernels = kernels_for(config.context.device_target, sizes)
+    model = LlamaForCausalLM(sizes, kernels)
+    initialize(model, config.seed, sizes.init_method_std)
+    processes.split(model)
+    if processes.tensor.size > 1:
+        rows = sizes.vocab_size // processes.tensor.size
+        kernels = replace(kernels, cross_entropy=lambda _: VocabParallelCrossEntropy(rows, processes.tensor))
+    loss = CausalLMLoss(sizes, kernels)
+    if processes.dims.pipeline_stage == 1:
+        return LossNetwork(model, loss)
+    return StageLoss(Stage(model, processes.place.stage, processes.plan), loss)
+
+
+def optimizer_for(config: RunConfig, processes: Processes, network: Network) -> AdamW:
+    """Return the optimizer of this process' weights."""
+    rule = lookup(RULES, config.optimizer.type, "optimizer.type")
+    can_skip = needs_loss_scale(config.model.model_config)
+    return AdamW(network.trainable_params(), config.optimizer, rule, can_skip)
+
+
+def step_for(config: RunConfig, processes: Processes, network: Network, optimizer: AdamW) -> Step:
+    """Return one optimizer step of all processes, as this one takes part in it."""
+    wrapper = config.runner_wrapper
+    max_norm = wrapper.max_grad_norm if wrapper.use_clip_grad else None
+    hooks = split_hooks(processes, optimizer.parameters)
+    if isinstance(network, LossNetwork):
+        return build_step(network, optimizer, micro_batches_per_step(config), max_norm, hooks)
+    apply = Apply(optimizer, max_norm, hooks)
+    return PipelineStep(network, processes, _wires(config, processes), apply, hooks.mean_loss)
+
+
+def evaluation_loss(config: RunConfig, processes: Processes, network: Network) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return (input_ids, labels) -> loss without training; all processes call it with the same rows."""
+    if isinstance(network, LossNetwork):
+        return network
+    hooks = split_hooks(processes, network.trainable_params())
+    return PipelineLoss(network, processes, _wires(config, processes), hooks.mean_loss)
+
+
+def _wires(config: RunConfig, processes: Processes) -> Wires:
+    return Wires(processes, dtypes_of(config.model.model_config).compute)
