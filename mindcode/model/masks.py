@@ -31,11 +31,11 @@ class AdditiveMask(nn.Cell):
     def __init__(self, seq_length: int, pad_token_id: int, dtype: ms.Type) -> None:
         super().__init__()
         self.hidden_keys = _HiddenKeys(seq_length, pad_token_id)
-        self.visible, self.hidden = Tensor(0.0, dtype), Tensor(HIDDEN[dtype], dtype)
-        self.select = ops.Select()
+        self.dtype, self.hidden = dtype, HIDDEN[dtype]
+        self.cast, self.scale = ops.Cast(), ops.Mul()
 
     def construct(self, input_ids: Tensor) -> Tensor:
-        return self.select(self.hidden_keys(input_ids), self.hidden, self.visible)
+        return self.scale(self.cast(self.hidden_keys(input_ids), self.dtype), self.hidden)
 
 
 class BinaryMask(nn.Cell):
