@@ -1,0 +1,88 @@
+"""Splits a single-device model from outside for MindSpore's semi-automatic parallelism (Ascend).
+
+    share(model, loss, config)
+
+Strategies for its operations, pipeline stages for its cells, what is computed again in the backward pass, and which
+gradients travel together: all by name, from the plan, before anything is compiled. The collectives are MindSpore's.
+"""
+
+import re
+from collections.abc import Iterator
+
+from mindspore import nn, ops
+
+from mindcode.config.schema import RecomputeConfig, RunConfig
+from mindcode.model.llama import LlamaForCausalLM
+from mindcode.parallel.dims import ParallelDims, stage_of_layers
+from mindcode.parallel.plan import EMBEDDING, Plan
+from mindcode.parallel.recompute import CHEAP, chosen_layers
+from mindcode.parallel.strategies import Strategies
+
+PIPELINE_FUSION = 2
+"""With several stages, all gradients of a stage travel in one group. Groups count from 1, MindSpore's default."""
+
+
+def share(model: LlamaForCausalLM, loss: nn.Cell, config: RunConfig) -> None:
+    """Set everything that a compilation on several NPUs needs to know; UserError for unknown operations."""
+    dims, sizes = ParallelDims.of(config), config.model.model_config
+    stages = stage_of_layers(sizes.num_layers, dims.pipeline_stage, sizes.offset)
+    set_strategies(model, loss, Strategies(dims, config.parallel_config.use_seq_parallel))
+    set_stages(model, loss, Plan(sizes, dims, sizes.offset))
+    set_recompute(model, stages, config.recompute_config)
+    set_fusion(model, config.parallel_config.gradient_aggregation_group, dims.pipeline_stage)
+
+
+def operations(cell: nn.Cell, prefix: str = "") -> Iterator[tuple[str, ops.Primitive]]:
+    """Yield every operation that `cell` and the cells in it hold, with its dotted name."""
+    for path, owner in cell.cells_and_names(name_prefix=prefix):
+        for attribute, primitive in owner._primitives.items():
+            if primitive is not None:
+                yield f"{path}.{attribute}".lstrip("."), primitive
+
+
+def set_strategies(model: nn.Cell, loss: nn.Cell, table: Strategies) -> None:
+    """Give every operation its strategy; UserError when the table has none, or several, for one."""
+    for name, primitive in [*operations(model), *operations(loss, "loss")]:
+        strategy = table.of(name)
+        if strategy is not None:
+            primitive.shard(strategy.inputs, None if strategy.output is None else (strategy.output,))
+
+
+def set_stages(model: LlamaForCausalLM, loss: nn.Cell, plan: Plan) -> None:
+    """Assign every cell that owns weights to the stage that holds them, and the loss to the last one."""
+    first, last = plan.stages_of(EMBEDDING)[0], plan.dims.pipeline_stage - 1
+    model.model.tok_embeddings.pipeline_stage = first
+    for layer in model.model.layers:
+        (layer.pipeline_stage,) = plan.stages_of(layer.attention_norm.weight.name)
+    for cell in (model.model.norm_out, model.lm_head, loss):
+        cell.pipeline_stage = last
+
+
+def set_recompute(model: LlamaForCausalLM, stages: tuple[int, ...], config: RecomputeConfig) -> None:
+    """Mark whole layers, or their cheap operations, to be computed again; a whole layer wins.
+
+    Gathering sharded weights again (parallel_optimizer_comm_recompute) is a level of the sharded optimizer in
+    MindSpore 2.9 and set there, see semi_auto_step.py.
+    """
+    whole = chosen_layers(config.recompute, stages, "recompute_config.recompute")
+    cheap = chosen_layers(config.select_recompute, stages, "recompute_config.select_recompute")
+    for index, layer in enumerate(model.model.layers):
+        if whole[index]:
+            layer.recompute(
+                mp_comm_recompute=config.mp_comm_recompute,
+                recompute_slice_activation=config.recompute_slice_activation,
+            )
+        elif cheap[index]:
+            for name, primitive in operations(layer):
+                if any(re.fullmatch(pattern, name) for pattern in CHEAP):
+                    primitive.recompute()
+
+
+def set_fusion(model: LlamaForCausalLM, groups: int, pipeline_stage: int) -> None:
+    """Give gradients that travel together the same number: MindFormers' grouping of consecutive layers."""
+    layers = model.model.layers
+    size = max((len(layers) + 1) // groups, 1)
+    for index, layer in enumerate(layers):
+        layer.set_comm_fusion(PIPELINE_FUSION if pipeline_stage > 1 else index // size + 1)
+    for cell in (model.model.tok_embeddings, model.model.norm_out, model.lm_head):
+        cell.set_comm_fusion(PIPELINE_FUSION if pipeline_stage > 1 else groups)

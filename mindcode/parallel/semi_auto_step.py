@@ -1,0 +1,175 @@
+"""The training step that MindSpore's semi-automatic parallelism compiles (Ascend): one function, one graph.
+
+    step = SemiAutoStep(network, optimizer.parameters, update, config)
+    loss, norm, finite = step(input_ids, labels, loss_scale, scalars)
+
+The form of the function matters; other forms compile and train wrongly without a word, or are refused:
+
+- every rank gets the whole global batch, micro-batch after micro-batch, and nothing else: any further input would be
+  taken for a batch. Numbers that change from step to step are parameters, set before the call;
+- nothing is computed from the loss that comes out of the pipeline, on the way to the gradients: only the last stage has
+  it, and on the others the graph would vanish. The loss scale enters as the gradient of the loss;
+- gradients are taken for all parameters, also those of other stages, and the optimizer has all of them: MindSpore
+  leaves out what is not of a stage, if gradients pass PipelineGradReducer and the step is a function, not a cell.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from mindspore.parallel.auto_parallel import AutoParallel
+
+from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import micro_batches_per_step
+from mindcode.model.stats import parameter_shapes
+from mindcode.parallel.dims import ParallelDims
+from mindcode.parallel.plan import Plan
+from mindcode.utils.errors import UserError
+
+Graph = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+class SemiAutoStep:
+    """One optimizer step on the global batch, over all NPUs."""
+
+    def __init__(self, network: nn.Cell, parameters: ParameterTuple, update: nn.Cell, config: RunConfig) -> None:
+        """`network` maps (input_ids, labels) to the loss and has been through semi_auto.share.
+
+        `update` maps (gradients, divisor, scalars) to (global norm, finite): gradients are those of the mean loss times
+        the divisor. Its norm must count every rank's part, see GlobalSumOfSquares.
+        """
+        self._losses = micro_batches_per_step(config) * config.micro_batch_interleave_num
+        self._scale, self._divisor = _number("semi_auto.loss_scale"), _number("semi_auto.divisor")
+        self._scalars = Parameter(Tensor(np.zeros(SCALARS, np.float32)), name="semi_auto.scalars", requires_grad=False)
+        self._graph = parallelized(self._function(micro_batched(network, config), parameters, update, config), config)
+
+    def __call__(
+        self, input_ids: np.ndarray, labels: np.ndarray, loss_scale: float, scalars: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (mean loss, global norm, finite) of rows [global batch, S], ordered by micro-batch."""
+        self._scale.set_data(Tensor(loss_scale, ms.float32))
+        self._divisor.set_data(Tensor(loss_scale * self._losses, ms.float32))
+        self._scalars.set_data(scalars)
+        return self._graph(Tensor(input_ids), Tensor(labels))
+
+    def _function(self, network: nn.Cell, parameters: ParameterTuple, update: nn.Cell, config: RunConfig) -> Graph:
+        gradients = _Gradients(network, parameters, self._scale)
+        accumulates = micro_batches_per_step(config) > 1
+        reducer = nn.PipelineGradReducer(parameters, opt_shard=_shards_gradients(config)) if accumulates else None
+        losses, divisor, scalars = float(self._losses), self._divisor, self._scalars
+
+        @ms.jit
+        def step(input_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            loss, grads = gradients(input_ids, labels)
+            if reducer is not None:
+                grads = reducer(grads)
+            norm, finite = update(grads, divisor, scalars)
+            return loss / losses, norm, finite
+
+        return step
+
+
+SCALARS = 5
+"""Numbers that an update needs besides the gradients."""
+
+
+class _Gradients(nn.Cell):
+    """(input_ids, labels) -> (loss, its gradients times the loss scale)."""
+
+    def __init__(self, network: nn.Cell, parameters: ParameterTuple, scale: Parameter) -> None:
+        super().__init__(auto_prefix=False)
+        self.network, self.parameters, self.scale = network, parameters, scale
+        self.grad = ops.GradOperation(get_by_list=True, sens_param=True)
+
+    def construct(self, input_ids: Tensor, labels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss = self.network(input_ids, labels)
+        return loss, self.grad(self.network, self.parameters)(input_ids, labels, self.scale * 1.0)
+
+
+class GlobalSumOfSquares(nn.Cell):
+    """gradients -> the sum of the squares of all elements of the whole model, a scalar fp32, the same on every rank.
+
+    A part that several ranks hold counts on each of them by its share, so that one AllReduce over all ranks is enough.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], config: RunConfig) -> None:
+        super().__init__(auto_prefix=False)
+        shares = copies_of_parameters(config)
+        self.shares = tuple(1.0 / shares[parameter.name] for parameter in parameters)
+        self.map, self.add = ops.HyperMap(), ops.AddN()
+        self.cast, self.square, self.sum = ops.Cast(), ops.Square(), ops.ReduceSum()
+        self.all_reduce = ops.AllReduce()
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        return self.all_reduce(self.add(self.map(self._one, self.shares, gradients)))
+
+    def _one(self, share: float, gradient: Tensor) -> Tensor:
+        return self.sum(self.square(self.cast(gradient, ms.float32))) * share
+
+
+def _number(name: str) -> Parameter:
+    return Parameter(Tensor(1.0, ms.float32), name=name, requires_grad=False)
+
+
+def copies_of_parameters(config: RunConfig) -> dict[str, int]:
+    """Return how many ranks hold each element of a parameter's gradient when the optimizer sees it."""
+    dims, sizes = ParallelDims.of(config), config.model.model_config
+    plan, parallel = Plan(sizes, dims, sizes.offset), config.parallel
+    threshold = parallel.parallel_optimizer_config.parallel_optimizer_threshold * 1024
+    copies = {}
+    for name, shape in parameter_shapes(sizes).items():
+        block = plan.placement(name, shape, 0)
+        if parallel.enable_parallel_optimizer:
+            block = plan.state_placement(name, shape, 0, threshold)
+        holders = dims.data_parallel * dims.model_parallel * len(plan.stages_of(name))
+        copies[name] = holders * prod(block.shape) // prod(shape)
+    return copies
+
+
+def micro_batched(network: nn.Cell, config: RunConfig) -> nn.Cell:
+    """Return the network over the micro-batches of a step; its loss is the sum of theirs.
+
+    Raises UserError for interleaved copies together with pipeline stages, which MindSpore 2.9 cannot compile.
+    """
+    stages, copies = ParallelDims.of(config).pipeline_stage, config.micro_batch_interleave_num
+    if stages > 1 and copies > 1:
+        raise UserError(
+            f"micro_batch_interleave_num: {copies}, but pipeline_stage is {stages} and MindSpore 2.9 compiles only one "
+            "of the two; set micro_batch_interleave_num to 1"
+        )
+    if copies > 1:
+        network = nn.MicroBatchInterleaved(network, copies)
+    micro_batches = micro_batches_per_step(config)
+    if micro_batches > 1:
+        network = (nn.PipelineCell if stages > 1 else nn.GradAccumulationCell)(network, micro_batches)
+    return network.set_train()
+
+
+def parallelized(step: Graph, config: RunConfig) -> AutoParallel:
+    """Return a compiled-on-first-call step under MindSpore's parallel compiler, with the run's settings."""
+    graph = AutoParallel(step, parallel_mode="semi_auto")
+    graph.dataset_strategy("full_batch")
+    stages, parallel = ParallelDims.of(config).pipeline_stage, config.parallel
+    if stages > 1:
+        graph.pipeline(stages=stages)
+    if parallel.gradients_mean:
+        graph.enable_gradients_mean()
+    if parallel.enable_parallel_optimizer:
+        graph.hsdp(
+            threshold=parallel.parallel_optimizer_config.parallel_optimizer_threshold,
+            optimizer_level=_optimizer_level(config),
+        )
+    return graph
+
+
+def _shards_gradients(config: RunConfig) -> bool:
+    return config.parallel.enable_parallel_optimizer and _optimizer_level(config) != "level1"
+
+
+def _optimizer_level(config: RunConfig) -> str:
+    """MindSpore's levels: 1 shards the state, 2 gradients, too, 3 gathers sharded weights twice."""
+    if config.recompute_config.parallel_optimizer_comm_recompute:
+        return "level3"
+    return "level2" if config.parallel.parallel_optimizer_config.gradient_accumulation_shard else "level1"
