@@ -1,5 +1,6 @@
 """Every shipped YAML loads and validates, and holds the published values."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,43 @@ def test_smollm2() -> None:
 def test_tiny_files_fit_a_cpu_and_can_be_split(path: Path) -> None:
     assert parameter_count(load_config(path).model.model_config) < 5_000_000
     split = [("use_parallel", "true"), ("parallel_config.model_parallel", "2"), ("parallel_config.data_parallel", "2")]
-    assert processes_needed(load_config(path, split)) == 4
+    assert processes_needed(load_config(path, [*split, ("parallel_config.pipeline_stage", "1")])) == 4
     if not path.stem.startswith("predict"):
         assert processes_needed(load_config(path, [*split, ("parallel_config.pipeline_stage", "4")])) == 16
+
+
+@pytest.mark.parametrize(
+    ("tiny", "large"),
+    [
+        ("pretrain_codellama_tiny_cpu_4p", "pretrain_codellama_34b"),
+        ("finetune_codellama_tiny_cpu_4p", "finetune_codellama_34b_16p"),
+        ("pretrain_codellama_tiny_cpu_8p", "finetune_codellama_34b_32p"),
+        ("finetune_codellama_tiny_cpu_8p", "finetune_codellama_34b_32p"),
+    ],
+)
+def test_tiny_files_have_the_parallel_shape_of_34b(tiny: str, large: str) -> None:
+    """The same things are split and switched on; only how many ways, and the number of micro-batches, are smaller."""
+    small, big = codellama(tiny), codellama(large)
+    assert processes_needed(small) * 4 == processes_needed(big)
+    assert (small.use_parallel, small.micro_batch_interleave_num) == (big.use_parallel, big.micro_batch_interleave_num)
+    assert (small.parallel, small.recompute_config) == (big.parallel, big.recompute_config)
+    degrees, theirs = small.parallel_config, big.parallel_config
+    same = {name: getattr(theirs, name) for name in ("data_parallel", "use_seq_parallel", "vocab_emb_dp")}
+    assert replace(degrees, **same) == degrees
+    for name in ("model_parallel", "pipeline_stage", "micro_batch_num"):
+        assert 1 < getattr(degrees, name) <= getattr(theirs, name)
+    assert degrees.micro_batch_num >= 2 * degrees.pipeline_stage
+    assert (degrees.gradient_aggregation_group, degrees.context_parallel) == (
+        theirs.gradient_aggregation_group,
+        theirs.context_parallel,
+    )
+    assert small.runner_config.batch_size == big.runner_config.batch_size
+    assert small.runner_wrapper == big.runner_wrapper
+
+
+@pytest.mark.parametrize("recipe", ["pretrain", "finetune"])
+def test_four_processes_train_on_the_batch_of_one(recipe: str) -> None:
+    """The same rows a step from the same weights: the loss curves of the two files can be laid over each other."""
+    assert rows_per_step(codellama(f"{recipe}_codellama_tiny_cpu_4p")) == rows_per_step(
+        codellama(f"{recipe}_codellama_tiny_cpu")
+    )
