@@ -6,6 +6,11 @@ import mindspore as ms
 import numpy as np
 from mindspore import ParameterTuple, Tensor, nn, ops
 
+from mindcode.config.model_schema import ModelConfig
+from mindcode.model.kernels import Kernels
+from mindcode.model.llama import LlamaForCausalLM
+from mindcode.model.loss import CausalLMLoss
+
 
 def forward_and_gradients(
     cell: nn.Cell, inputs: Sequence[Tensor], d_output: np.ndarray, num_differentiated: int
@@ -31,6 +36,25 @@ def forward_and_gradients(
     by_weight = by_weight if isinstance(by_weight, tuple) else (by_weight,)
     named = {weight.name: gradient.asnumpy() for weight, gradient in zip(weights, by_weight, strict=True)}
     return output.asnumpy(), [gradient.asnumpy() for gradient in by_input], named
+
+
+def network_results(
+    config: ModelConfig, kernels: Kernels, weights: dict[str, np.ndarray], input_ids: np.ndarray, labels: np.ndarray
+) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
+    """Return the whole network's loss, its logits, and the gradients of its weights by name."""
+    model, loss = LlamaForCausalLM(config, kernels), CausalLMLoss(config, kernels)
+    set_weights(model, weights)
+    parameters = ParameterTuple(model.trainable_params())
+
+    def forward(input_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = model(input_ids)
+        return loss(logits, input_ids, labels), logits
+
+    (value, logits), gradients = ms.jit(ms.value_and_grad(forward, None, parameters, has_aux=True))(
+        Tensor(input_ids, ms.int32), Tensor(labels, ms.int32)
+    )
+    named = {parameter.name: gradient.asnumpy() for parameter, gradient in zip(parameters, gradients, strict=True)}
+    return float(value), logits.asnumpy(), named
 
 
 def set_weights(cell: nn.Cell, values: dict[str, np.ndarray]) -> None:

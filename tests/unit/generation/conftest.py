@@ -1,8 +1,11 @@
 """What the tests of generation share: a small network, its weights, and a decoder of ids without a tokenizer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.letters import Letters
+from helpers.sizes import small_model
 
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import ContextConfig
@@ -23,19 +26,8 @@ def graph_mode() -> None:
 
 @pytest.fixture(scope="session")
 def config() -> ModelConfig:
-    """Two layers, two query heads for each key head, everything in float32."""
-    return ModelConfig(
-        seq_length=320,
-        hidden_size=32,
-        num_layers=2,
-        num_heads=4,
-        n_kv_heads=2,
-        vocab_size=61,
-        intermediate_size=48,
-        compute_dtype="float32",
-        param_init_type="float32",
-        eos_token_id=60,
-    )
+    """The small network, whose last id ends an answer."""
+    return replace(small_model(seq_length=320), eos_token_id=60)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.sizes import small_model
 
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import ContextConfig
@@ -25,16 +26,5 @@ def random() -> np.random.Generator:
 
 @pytest.fixture
 def config() -> ModelConfig:
-    """Two layers, two query heads for each key head, everything in float32."""
-    return ModelConfig(
-        seq_length=12,
-        hidden_size=32,
-        num_layers=2,
-        num_heads=4,
-        n_kv_heads=2,
-        vocab_size=61,
-        intermediate_size=48,
-        compute_dtype="float32",
-        param_init_type="float32",
-        init_method_std=0.2,
-    )
+    """The small network."""
+    return small_model(seq_length=12)

@@ -7,15 +7,14 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from helpers.cells import set_weights
-from mindspore import ParameterTuple, Tensor
+from helpers.cells import network_results, set_weights
+from mindspore import Tensor
 
 from mindcode.checkpoint.names import translate
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.config.model_schema import ModelConfig, RopeScaling
 from mindcode.model.kernels import CPU
 from mindcode.model.llama import LlamaForCausalLM
-from mindcode.model.loss import CausalLMLoss
 
 YARN = RopeScaling(factor=4.0, original_max_position_embedding=8)
 LLAMA3 = RopeScaling(factor=8.0, original_max_position_embedding=16)
@@ -46,25 +45,14 @@ def test_logits_and_gradients_equal_transformers(repository: Path, config: Model
     weights = renamed(golden, "weight")
     if config.tie_word_embeddings:
         weights.pop("lm_head.weight", None)
-    model, loss = LlamaForCausalLM(config, CPU), CausalLMLoss(config, CPU)
-    set_weights(model, weights)
-    parameters = ParameterTuple(model.trainable_params())
-
-    def forward(input_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = model(input_ids)
-        return loss(logits, input_ids, labels), logits
-
-    (value, logits), gradients = ms.jit(ms.value_and_grad(forward, None, parameters, has_aux=True))(
-        Tensor(golden["input_ids"], ms.int32), Tensor(golden["targets"], ms.int32)
-    )
+    loss, logits, gradients = network_results(config, CPU, weights, golden["input_ids"], golden["targets"])
     # Both sides compute in float32, in different orders.
-    np.testing.assert_allclose(logits.asnumpy(), golden["logits"], atol=1e-4, rtol=1e-4)
-    assert float(value) == pytest.approx(float(golden["loss"]), rel=1e-5)
-    named = {parameter.name: gradient for parameter, gradient in zip(parameters, gradients, strict=True)}
+    np.testing.assert_allclose(logits, golden["logits"], atol=1e-4, rtol=1e-4)
+    assert loss == pytest.approx(float(golden["loss"]), rel=1e-5)
     expected = renamed(golden, "gradient")
     assert expected
     for key, gradient in expected.items():
-        np.testing.assert_allclose(named[key].asnumpy(), gradient, atol=1e-5, rtol=1e-4, err_msg=key)
+        np.testing.assert_allclose(gradients[key], gradient, atol=1e-5, rtol=1e-4, err_msg=key)
 
 
 @pytest.mark.weights

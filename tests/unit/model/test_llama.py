@@ -2,18 +2,16 @@
 
 from dataclasses import replace
 
-import mindspore as ms
 import numpy as np
 import pytest
-from helpers.cells import set_weights
+from helpers.cells import network_results, set_weights
 from helpers.numpy_llama import NumpyLlama
-from mindspore import ParameterTuple, Tensor
+from mindspore import Tensor
 
 from mindcode.config.model_schema import ModelConfig, RopeScaling
 from mindcode.model.init import initial_values
-from mindcode.model.kernels import CPU, PLAIN, Kernels
+from mindcode.model.kernels import CPU, PLAIN
 from mindcode.model.llama import LlamaForCausalLM
-from mindcode.model.loss import CausalLMLoss
 from mindcode.model.rope import attention_scale, rope_frequencies
 from mindcode.model.stats import parameter_shapes
 
@@ -52,25 +50,6 @@ def batch(config: ModelConfig, length: int) -> tuple[np.ndarray, np.ndarray]:
     return input_ids, labels
 
 
-def run(
-    config: ModelConfig, kernels: Kernels, weights: dict[str, np.ndarray]
-) -> tuple[float, np.ndarray, dict[str, np.ndarray]]:
-    """Loss, logits and gradients of the network under test."""
-    model, loss = LlamaForCausalLM(config, kernels), CausalLMLoss(config, kernels)
-    set_weights(model, weights)
-    parameters = ParameterTuple(model.trainable_params())
-
-    def forward(input_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = model(input_ids)
-        return loss(logits, input_ids, labels), logits
-
-    (value, logits), gradients = ms.jit(ms.value_and_grad(forward, None, parameters, has_aux=True))(
-        *(Tensor(array) for array in batch(config, 12))
-    )
-    named = {parameter.name: gradient.asnumpy() for parameter, gradient in zip(parameters, gradients, strict=True)}
-    return float(value), logits.asnumpy(), named
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_network_equals_the_reference(config: ModelConfig, case: str) -> None:
     changes, kernels = CASES[case]
@@ -80,7 +59,7 @@ def test_network_equals_the_reference(config: ModelConfig, case: str) -> None:
     reference = NumpyLlama(config, weights, angles, attention_scale(config))
     expected_loss, expected_logits = reference.loss(*batch(config, 12))
 
-    loss, logits, gradients = run(config, kernels, weights)
+    loss, logits, gradients = network_results(config, kernels, weights, *batch(config, 12))
 
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     np.testing.assert_allclose(logits, expected_logits, **TOLERANCE)
@@ -91,9 +70,9 @@ def test_network_equals_the_reference(config: ModelConfig, case: str) -> None:
 
 def test_float16_stays_near_float32(config: ModelConfig) -> None:
     weights = random_weights(config)
-    loss, logits, gradients = run(config, CPU, weights)
+    loss, logits, gradients = network_results(config, CPU, weights, *batch(config, 12))
     half = replace(config, compute_dtype="float16", rotary_dtype="float16", param_init_type="float16")
-    half_loss, half_logits, half_gradients = run(half, CPU, weights)
+    half_loss, half_logits, half_gradients = network_results(half, CPU, weights, *batch(config, 12))
     assert half_logits.dtype == np.float16
     # float16 has 11 bits: half a thousandth for each operation, some percent of the largest values through two layers.
     assert half_loss == pytest.approx(loss, rel=1e-2)
