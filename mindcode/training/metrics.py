@@ -48,19 +48,22 @@ class ScalarWriter(Protocol):
 
 
 class RunLog:
-    """Writes each step and measurement to all places."""
+    """Writes each step and measurement to all places.
+
+    Every process shows the lines; one of them has an `output_dir`, and writes metrics.jsonl there.
+    """
 
     def __init__(
-        self, output_dir: Path, length: RunLength, rows_per_step: int, every: int, curves: ScalarWriter | None
+        self, output_dir: Path | None, length: RunLength, rows_per_step: int, every: int, curves: ScalarWriter | None
     ) -> None:
         self._length, self._rows_per_step, self._every = length, rows_per_step, every
         self._curves = curves
-        self._file = JsonlAppender(output_dir / METRICS)
+        self._file = JsonlAppender(output_dir / METRICS) if output_dir else None
         self._recent: list[float] = []
 
     def step(self, row: StepRow) -> None:
         """Record one step; every `every` steps, and the last one, are shown."""
-        self._file.append(_finite(asdict(row)))
+        self._write(asdict(row))
         self._recent.append(row.step_seconds)
         if self._curves:
             for tag in ("loss", "lr", "global_norm", "loss_scale", "tokens_per_second"):
@@ -71,16 +74,21 @@ class RunLog:
 
     def evaluation(self, step: int, loss: float, wall_time: float) -> None:
         """Record the loss on the evaluation rows after `step`."""
-        self._file.append(_finite({"step": step, "eval_loss": loss, "wall_time": wall_time}))
+        self._write({"step": step, "eval_loss": loss, "wall_time": wall_time})
         if self._curves:
             self._curves.add("eval_loss", loss, step, wall_time)
         get_logger().info("step:[%5d/%5d], eval_loss: %.4f", step, self._length.total_steps, loss)
 
     def close(self) -> None:
         """Flush everything."""
-        self._file.close()
+        if self._file:
+            self._file.close()
         if self._curves:
             self._curves.close()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self._file:
+            self._file.append(_finite(row))
 
     def _remaining(self, row: StepRow) -> float | None:
         """Seconds, from the median of the last steps; the first step of a process compiles and says nothing."""

@@ -61,6 +61,15 @@ def test_every_step_is_a_row_and_some_are_shown(tmp_path: Path, messages: list[s
     assert curves.points[-1][0] == "closed"
 
 
+def test_only_the_process_with_a_folder_writes_rows(tmp_path: Path, messages: list[str]) -> None:
+    log = RunLog(None, LENGTH, rows_per_step=4, every=1, curves=None)
+    log.step(dataclasses.replace(ROW, step=1, epoch=1))
+    log.evaluation(1, 3.5, 1.5e9)
+    log.close()
+    assert len(messages) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_numbers_that_json_lacks_become_null(tmp_path: Path) -> None:
     log = RunLog(tmp_path, LENGTH, 4, 10, None)
     log.step(dataclasses.replace(ROW, loss=math.nan, global_norm=math.inf))
