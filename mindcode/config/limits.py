@@ -96,6 +96,7 @@ RANGES = {
     "checkpoint.keep_checkpoint_max": _ONE,
     "context.device_id": _ZERO,
     "context.max_call_depth": _ONE,
+    "context.peak_tflops": _POSITIVE,
     "model.model_config.batch_size": _ONE,
     "model.model_config.seq_length": _ONE,
     "model.model_config.hidden_size": _ONE,

@@ -267,6 +267,8 @@ class ContextConfig:
     """Where to."""
     jit_level: str = "O1"
     """Graph compiler level (context.jit_config.jit_level): O0, O1 or O2."""
+    peak_tflops: float | None = None
+    """Peak of one process' device in TFLOP/s, for MFU; null measures it on a CPU, and leaves MFU out on Ascend."""
 
 
 @dataclass(frozen=True)
