@@ -7,6 +7,7 @@ Run the same command again after an interruption: it continues from the newest c
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mindcode.cli.flags import parse_run_flags
 from mindcode.config.loader import load_config
@@ -14,69 +15,78 @@ from mindcode.config.schema import RunConfig
 from mindcode.config.validate import check_inputs
 from mindcode.utils.log import get_logger, log_to_file
 
+if TYPE_CHECKING:
+    from mindcode.parallel.processes import Processes
+
 
 def main(argv: list[str]) -> int:
     """Read the configuration and do what its run_mode says."""
     flags = parse_run_flags(argv, "mindcode train")
     config = load_config(flags.config, flags.overrides)
     check_inputs(config)
-    log_to_file(Path(config.output_dir) / "log" / "rank_0" / "info.log")
 
+    from mindcode.parallel.processes import join_processes
     from mindcode.runtime.context import set_context
+    from mindcode.runtime.distributed import start_processes
     from mindcode.runtime.seed import seed_all
 
     set_context(config.context)
+    world = start_processes()
+    log_to_file(Path(config.output_dir) / "log" / f"rank_{world.rank}" / "info.log")
     seed_all(config.seed)
-    if config.run_mode == "eval":
-        evaluate(config)
-    else:
-        train(config)
+    work = evaluate if config.run_mode == "eval" else train
+    work(config, join_processes(config, world))
     return 0
 
 
-def train(config: RunConfig) -> None:
+def train(config: RunConfig, processes: "Processes") -> None:
     """Data, network, weights or the state of an earlier start, and the loop."""
     from mindcode.data.mindrecord import MindRecordReader
-    from mindcode.training import assemble, manifest, metrics, resume, snapshot, trainer
+    from mindcode.parallel.agreement import Agreement
+    from mindcode.training import assemble, manifest, metrics, network, resume, snapshot, trainer
 
-    output_dir = Path(config.output_dir)
+    output_dir, agreement = Path(config.output_dir), Agreement(processes.everyone)
     reader = MindRecordReader(Path(config.train_dataset.data_loader.dataset_dir))
-    rows = assemble.row_loader(config, config.train_dataset, reader)
+    rows = assemble.row_loader(config, processes, config.train_dataset, reader)
     total_steps = assemble.run_length(config, rows).total_steps
 
-    store = assemble.checkpoint_store(config)
+    store = assemble.checkpoint_store(config, processes)
     description = manifest.describe(config, reader.files)
-    found = resume.checkpoint_to_continue(config, store, description)
+    found = agreement.path(lambda: resume.checkpoint_to_continue(config, store, description))
     checkpoint = resume.open_in_split(found, config) if found else None
     finished_steps = snapshot.finished_steps(checkpoint) if checkpoint else 0
     if finished_steps >= total_steps:
         get_logger().info("already finished: %d steps, %s", finished_steps, found)
         return
-    store.remove_leftovers()
-    metrics.drop_rows_after(output_dir, finished_steps)
+    if processes.is_first:
+        store.remove_leftovers()
+        metrics.drop_rows_after(output_dir, finished_steps)
 
-    network = assemble.loss_network(config)
-    run = assemble.training_run(config, network, rows, store)
+    model = network.loss_network(config, processes)
+    run = assemble.training_run(config, processes, model, rows, store, agreement)
     state = assemble.first_state(config)
     if checkpoint:
         state = snapshot.load_run(checkpoint, run.everything, run.layout, state, run.rows_per_step)
         get_logger().info("continuing after step %d of %d, from %s", state.step, total_steps, found)
-    elif weights := resume.weights_file(config):
+    elif weights := agreement.path(lambda: resume.weights_file(config)):
         snapshot.load_weights(resume.open_in_split(weights, config), run.parameters, run.layout)
         run.optimizer.refresh_copies()
-    manifest.write(output_dir, description)
+    if processes.is_first:
+        manifest.write(output_dir, description)
     trainer.fit(run, state)
 
 
-def evaluate(config: RunConfig) -> None:
+def evaluate(config: RunConfig, processes: "Processes") -> None:
     """Network, weights, and the loss on eval_dataset."""
     import math
 
-    from mindcode.training import assemble, resume, snapshot
+    from mindcode.parallel.agreement import Agreement
+    from mindcode.training import assemble, network, resume, snapshot
 
-    network = assemble.loss_network(config)
-    if weights := resume.weights_file(config):
-        parameters = network.trainable_params()
-        snapshot.load_weights(resume.open_in_split(weights, config), parameters, snapshot.Layout.whole(parameters))
-    loss = assemble.evaluator(config, network).loss()
-    print(f"eval_loss: {loss:.6f}, perplexity: {math.exp(loss):.4f}")
+    model = network.loss_network(config, processes)
+    if weights := Agreement(processes.everyone).path(lambda: resume.weights_file(config)):
+        parameters, checkpoint = model.trainable_params(), resume.open_in_split(weights, config)
+        snapshot.load_weights(checkpoint, parameters, assemble.layout_of(processes, parameters))
+    loss = assemble.evaluator(config, processes, model).loss()
+    if processes.is_first:
+        print(f"eval_loss: {loss:.6f}, perplexity: {math.exp(loss):.4f}")

@@ -43,7 +43,8 @@ class RowLoader:
     """Batches for one of `world` data-parallel ranks; together they see every row of an epoch once.
 
     A global batch is `batch_size * world` consecutive rows of the epoch's order and rank r takes the r-th part, so the
-    rows of a global batch do not depend on how many ranks share it.
+    rows of a global batch do not depend on how many ranks share it. Of an incomplete one at the end the first ranks
+    have their parts, the next one less, and the others nothing.
     """
 
     def __init__(
@@ -65,11 +66,6 @@ class RowLoader:
         self._rank, self._global_batch = rank, batch_size * world
         self.num_rows = min(len(source), num_samples) if num_samples else len(source)
         remainder = self.num_rows % self._global_batch
-        if remainder and not drop_remainder and world > 1:
-            raise UserError(
-                f"{self.num_rows} rows leave {remainder} after batches of {batch_size} x {world} ranks, "
-                "too few for all ranks; set drop_remainder: True"
-            )
         self.steps_per_epoch = self.num_rows // self._global_batch + bool(remainder and not drop_remainder)
         if not self.steps_per_epoch:
             raise UserError(
@@ -87,5 +83,7 @@ class RowLoader:
         order = self.order(epoch)
         for step in range(start_step, self.steps_per_epoch):
             first = step * self._global_batch + self._rank * self._batch_size
-            columns = self._source.rows(order[first : first + self._batch_size])
-            yield Batch(columns["input_ids"], columns.get("labels"))
+            own = order[first : first + self._batch_size]
+            columns = self._source.rows(own if own.size else order[:1])  # without rows, one is read for its length
+            parts = {name: column[: own.size] for name, column in columns.items()}
+            yield Batch(parts["input_ids"], parts.get("labels"))

@@ -43,6 +43,11 @@ class Processes:
         return self.plan.dims
 
     @property
+    def is_first(self) -> bool:
+        """Whether this process writes what belongs to all of them."""
+        return self.world.rank == 0
+
+    @property
     def is_last_stage(self) -> bool:
         """Whether this process computes the loss."""
         return self.place.stage == self.dims.pipeline_stage - 1
@@ -50,6 +55,10 @@ class Processes:
     def placements(self) -> dict[str, Placement]:
         """The block of each parameter that this process holds."""
         return self.plan.local_parameters(self.world.rank)
+
+    def state_placements(self) -> dict[str, Placement]:
+        """The block of the optimizer's state of each parameter that this process holds."""
+        return self.placements()
 
     def split(self, model: nn.Cell) -> None:
         """Cut a whole model to this process' blocks, in place."""

@@ -1,41 +1,43 @@
-"""Puts a training run together from its configuration."""
+"""Puts a training run together from its configuration, as one of its processes takes part in it."""
 
 from pathlib import Path
 
-from mindspore import nn
+from mindspore import Parameter
 
 from mindcode.checkpoint.background import BackgroundStore
+from mindcode.checkpoint.placements import weight_of
 from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.schema import DatasetConfig, RunConfig
 from mindcode.config.sizes import micro_batches_per_step, rows_per_step
 from mindcode.data.loader import RowLoader
 from mindcode.data.mindrecord import MindRecordReader
-from mindcode.model.init import initialize
-from mindcode.model.kernels import kernels_for
-from mindcode.model.llama import LlamaForCausalLM
-from mindcode.model.loss import CausalLMLoss
+from mindcode.model.stats import parameter_shapes
+from mindcode.parallel.agreement import Agreement
+from mindcode.parallel.processes import Processes
 from mindcode.training.batches import StepBatches
 from mindcode.training.evaluate import Evaluator
-from mindcode.training.loss_scale import first_loss_scale, needs_loss_scale
+from mindcode.training.loss_scale import first_loss_scale
 from mindcode.training.metrics import RunLog
-from mindcode.training.optim import RULES, AdamW
+from mindcode.training.network import Network, evaluation_loss, optimizer_for, step_for
+from mindcode.training.optim import RULES
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
 from mindcode.training.snapshot import Layout
-from mindcode.training.step import LossNetwork, build_step
+from mindcode.training.split import OverReplicas
 from mindcode.training.tensorboard import TensorBoardWriter
 from mindcode.training.trainer import Run
 from mindcode.utils.lookup import lookup
 
 
-def checkpoint_store(config: RunConfig) -> ShardedStore:
+def checkpoint_store(config: RunConfig, processes: Processes) -> ShardedStore:
     """Return the store of the run's checkpoints."""
     kind = BackgroundStore if config.checkpoint.async_save else ShardedStore
-    return kind(Path(config.output_dir), config.checkpoint.prefix, config.checkpoint.keep_checkpoint_max)
+    rank, dims, checkpoint = processes.world.rank, processes.dims, config.checkpoint
+    return kind(Path(config.output_dir), checkpoint.prefix, checkpoint.keep_checkpoint_max, rank, dims)
 
 
-def row_loader(config: RunConfig, dataset: DatasetConfig, reader: MindRecordReader) -> RowLoader:
-    """Return micro-batches of a dataset."""
+def row_loader(config: RunConfig, processes: Processes, dataset: DatasetConfig, reader: MindRecordReader) -> RowLoader:
+    """Return this replica's micro-batches of a dataset."""
     return RowLoader(
         reader,
         batch_size=micro_batch_rows(config),
@@ -43,70 +45,76 @@ def row_loader(config: RunConfig, dataset: DatasetConfig, reader: MindRecordRead
         shuffle=dataset.data_loader.shuffle,
         drop_remainder=dataset.drop_remainder,
         num_samples=dataset.num_samples,
+        rank=processes.place.replica,
+        world=processes.dims.data_parallel,
     )
 
 
 def micro_batch_rows(config: RunConfig) -> int:
-    """Rows that go through the model at once."""
+    """Rows that go through one copy of the model at once."""
     return config.runner_config.batch_size * config.micro_batch_interleave_num
 
 
 def run_length(config: RunConfig, rows: RowLoader) -> RunLength:
     """Return the steps of the run; the last, incomplete micro-batch of an epoch never trains."""
-    whole = rows.num_rows // micro_batch_rows(config)
-    return RunLength.of(config.runner_config, whole, micro_batches_per_step(config))
+    micro_batches = micro_batches_per_step(config)
+    whole = rows.num_rows // (rows_per_step(config) // micro_batches)
+    return RunLength.of(config.runner_config, whole, micro_batches)
 
 
-def loss_network(config: RunConfig) -> LossNetwork:
-    """Return the model with its loss, with random weights from the seed."""
-    sizes = config.model.model_config
-    kernels = kernels_for(config.context.device_target, sizes)
-    model = LlamaForCausalLM(sizes, kernels)
-    initialize(model, config.seed, sizes.init_method_std)
-    return LossNetwork(model, CausalLMLoss(sizes, kernels))
+def layout_of(processes: Processes, parameters: list[Parameter]) -> Layout:
+    """Return which blocks of the model's tensors `parameters`, weights and optimizer state, are."""
+    weights, states = processes.placements(), processes.state_placements()
+    placements = {p.name: weights[p.name] if p.name in weights else states[weight_of(p.name)] for p in parameters}
+    return Layout(parameter_shapes(processes.plan.model), placements)
 
 
-def evaluator(config: RunConfig, network: nn.Cell) -> Evaluator:
+def evaluator(config: RunConfig, processes: Processes, network: Network) -> Evaluator:
     """Return what measures the loss on the evaluation rows."""
     dataset = config.eval_dataset
-    rows = row_loader(config, dataset, MindRecordReader(Path(dataset.data_loader.dataset_dir)))
-    return Evaluator(network, rows, micro_batch_rows(config), dataset.input_columns, config.model.model_config)
+    rows = row_loader(config, processes, dataset, MindRecordReader(Path(dataset.data_loader.dataset_dir)))
+    loss = evaluation_loss(config, processes, network)
+    model = config.model.model_config
+    return Evaluator(loss, OverReplicas(processes), rows, micro_batch_rows(config), dataset.input_columns, model)
 
 
-def training_run(config: RunConfig, network: LossNetwork, rows: RowLoader, store: ShardedStore) -> Run:
+def training_run(
+    config: RunConfig,
+    processes: Processes,
+    network: Network,
+    rows: RowLoader,
+    store: ShardedStore,
+    agreement: Agreement,
+) -> Run:
     """Return the run, ready for its first step once the weights are in `network`."""
-    length = run_length(config, rows)
-    sizes, wrapper = config.model.model_config, config.runner_wrapper
-    rule = lookup(RULES, config.optimizer.type, "optimizer.type")
-    parameters = network.trainable_params()
-    optimizer = AdamW(parameters, config.optimizer, rule, can_skip=needs_loss_scale(sizes))
-    micro_batches = micro_batches_per_step(config)
-    max_norm = wrapper.max_grad_norm if wrapper.use_clip_grad else None
+    length, micro_batches = run_length(config, rows), micro_batches_per_step(config)
+    sizes, columns = config.model.model_config, config.train_dataset.input_columns
+    optimizer = optimizer_for(config, processes, network)
     peak = config.optimizer.learning_rate
     return Run(
         config=config,
         length=length,
         rows_per_step=rows_per_step(config),
-        parameters=parameters,
+        parameters=optimizer.parameters,
         optimizer=optimizer,
-        rule=rule,
+        rule=lookup(RULES, config.optimizer.type, "optimizer.type"),
         schedule=Schedule.of(
             config.lr_schedule, config.lr_schedule.learning_rate if peak is None else peak, length.total_steps
         ),
-        step=build_step(network, optimizer, micro_batches, max_norm),
-        batches=StepBatches(rows, config.train_dataset.input_columns, sizes, micro_batches, length.steps_per_epoch),
+        step=step_for(config, processes, network, optimizer),
+        batches=StepBatches(rows, columns, sizes, micro_batches, length.steps_per_epoch),
         store=store,
-        layout=Layout.whole([*parameters, *optimizer.state]),
-        barrier=lambda: None,
-        log=run_log(config, length),
-        evaluator=evaluator(config, network) if config.do_eval else None,
+        layout=layout_of(processes, [*optimizer.parameters, *optimizer.state]),
+        agreement=agreement,
+        log=run_log(config, processes, length),
+        evaluator=evaluator(config, processes, network) if config.do_eval else None,
     )
 
 
-def run_log(config: RunConfig, length: RunLength) -> RunLog:
-    """Return what writes step lines, metrics.jsonl and, where configured, curves for TensorBoard."""
-    output_dir = Path(config.output_dir)
-    curves = TensorBoardWriter(output_dir / "tensorboard") if config.tensorboard else None
+def run_log(config: RunConfig, processes: Processes, length: RunLength) -> RunLog:
+    """Return what writes step lines and, on the first process, metrics.jsonl and TensorBoard's curves if wanted."""
+    output_dir = Path(config.output_dir) if processes.is_first else None
+    curves = TensorBoardWriter(output_dir / "tensorboard") if output_dir and config.tensorboard else None
     return RunLog(output_dir, length, rows_per_step(config), config.runner_config.sink_size, curves)
 
 

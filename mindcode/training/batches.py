@@ -39,7 +39,7 @@ def split_rows(batch: Batch, columns: Sequence[str], model: ModelConfig) -> Micr
         if batch.labels is None:
             raise UserError("input_columns: names labels, but the dataset has only input_ids; set it to [input_ids]")
         targets = batch.labels
-    length, largest = batch.input_ids.shape[1], int(batch.input_ids.max())
+    length, largest = batch.input_ids.shape[1], int(batch.input_ids.max(initial=0))
     if length != model.seq_length + 1:
         raise UserError(
             f"model.model_config.seq_length: {model.seq_length}, but the dataset's rows have {length} tokens "

@@ -64,15 +64,14 @@ def step_for(config: RunConfig, processes: Processes, network: Network, optimize
     if isinstance(network, LossNetwork):
         return build_step(network, optimizer, micro_batches_per_step(config), max_norm, hooks)
     apply = Apply(optimizer, max_norm, hooks)
-    return PipelineStep(network, processes, _wires(config, processes), apply, hooks.mean_loss)
+    return PipelineStep(network, processes, _wires(config, processes), apply, hooks)
 
 
 def evaluation_loss(config: RunConfig, processes: Processes, network: Network) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return (input_ids, labels) -> loss without training; all processes call it with the same rows."""
+    """Return (input_ids, labels) -> this replica's loss without training; only the last stage knows it."""
     if isinstance(network, LossNetwork):
         return network
-    hooks = split_hooks(processes, network.trainable_params())
-    return PipelineLoss(network, processes, _wires(config, processes), hooks.mean_loss)
+    return PipelineLoss(network, processes, _wires(config, processes))
 
 
 def _wires(config: RunConfig, processes: Processes) -> Wires:

@@ -1,13 +1,13 @@
 """One optimizer step of a pipeline stage: micro-batches go forward and backward in parallel/pipeline.py's order.
 
-    step = PipelineStep(stage, loss, processes, apply, mean_loss)
+    step = PipelineStep(stage, processes, wires, apply, hooks)
     result = step(batches, loss_scale=1.0, scalars=step_scalars(...))
 
 A stage keeps the input of a micro-batch, not what happens inside: its backward pass computes the forward pass again.
 The last stage goes backward at once and computes nothing twice, so it may take more layers than the others (`offset`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
@@ -17,7 +17,7 @@ from mindcode.parallel.pipeline import Kind, Stage, tasks
 from mindcode.parallel.processes import Processes
 from mindcode.runtime.distributed import Group
 from mindcode.training.optim import Scalars
-from mindcode.training.step import Apply, ApplyBuffers, MicroBatch, StepResult, gradient_buffers
+from mindcode.training.step import Apply, ApplyBuffers, Hooks, MicroBatch, StepResult, gradient_buffers
 
 
 class StageLoss(nn.Cell):
@@ -114,26 +114,19 @@ def _wire(group: Group) -> nn.Cell:
 class PipelineStep:
     """A step on several micro-batches, as one stage sees it."""
 
-    def __init__(
-        self,
-        network: StageLoss,
-        processes: Processes,
-        wires: Wires,
-        apply: Apply,
-        mean_loss: Callable[[float], float],
-    ) -> None:
+    def __init__(self, network: StageLoss, processes: Processes, wires: Wires, apply: Apply, hooks: Hooks) -> None:
         buffers = gradient_buffers(apply.optimizer.parameters)
         self._place, self._stages, self._wires = processes.place, processes.dims.pipeline_stage, wires
         self._forward, self._is_last = network.stage, processes.is_last_stage
         self._backward = _LossBackward(network, buffers) if self._is_last else _Backward(network.stage, buffers)
-        self._apply, self._mean_loss = ApplyBuffers(apply, buffers), mean_loss
+        self._apply, self._hooks = ApplyBuffers(apply, buffers), hooks
 
     def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult:
-        loss = self._mean_loss(self._run(batches, Tensor(loss_scale, ms.float32)))
+        loss = self._hooks.mean_loss(self._run(batches, loss_scale, self._hooks.weights(batches)))
         norm, finite = self._apply(Tensor(loss_scale * len(batches), ms.float32), scalars.tensor())
         return StepResult(loss, float(norm.asnumpy()), not bool(finite.asnumpy()))
 
-    def _run(self, batches: Sequence[MicroBatch], loss_scale: Tensor) -> float:
+    def _run(self, batches: Sequence[MicroBatch], loss_scale: float, weights: Sequence[float]) -> float:
         """Do this stage's tasks, which fill the gradient buffers; return the mean loss, on the last stage."""
         ids = [Tensor(batch.input_ids) for batch in batches]
         labels = [Tensor(batch.labels) for batch in batches]
@@ -153,26 +146,24 @@ class PipelineStep:
             elif kind is Kind.SEND_GRADIENT:
                 self._wires.to_before(gradients.pop(index))
             elif self._is_last:
-                loss, gradients[index] = self._backward(inputs.pop(index), ids[index], labels[index], loss_scale)
-                losses.append(float(loss.asnumpy()))
+                factor = Tensor(loss_scale * weights[index], ms.float32)
+                loss, gradients[index] = self._backward(inputs.pop(index), ids[index], labels[index], factor)
+                losses.append(float(loss.asnumpy()) * weights[index])
             else:
                 gradients[index] = self._backward(inputs.pop(index), ids[index], gradients[index])
         return sum(losses) / len(losses) if losses else 0.0
 
 
 class PipelineLoss:
-    """(input_ids, labels) -> the loss, on every process of every stage: the forward pass for evaluation."""
+    """(input_ids, labels) -> the loss on the last stage, 0 on the others: the forward pass for evaluation."""
 
-    def __init__(
-        self, network: StageLoss, processes: Processes, wires: Wires, mean_loss: Callable[[float], float]
-    ) -> None:
-        self._network, self._wires, self._mean_loss = network, wires, mean_loss
+    def __init__(self, network: StageLoss, processes: Processes, wires: Wires) -> None:
+        self._network, self._wires = network, wires
         self._is_first, self._is_last = processes.place.stage == 0, processes.is_last_stage
 
     def __call__(self, input_ids: Tensor, labels: Tensor) -> Tensor:
         x = self._wires.nothing(input_ids) if self._is_first else self._wires.from_before(input_ids)
         if not self._is_last:
             self._wires.to_after(self._network.stage(x, input_ids))
-            return Tensor(self._mean_loss(0.0), ms.float32)
-        loss = float(self._network(x, input_ids, labels).asnumpy())
-        return Tensor(self._mean_loss(loss), ms.float32)
+            return Tensor(0.0, ms.float32)
+        return self._network(x, input_ids, labels)

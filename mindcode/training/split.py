@@ -2,10 +2,9 @@
 
     hooks = split_hooks(processes, parameters)
 
-The loss of a step is the mean over replicas of the mean over their micro-batches of the mean over the tokens that
-count. MindFormers computes one masked mean over the micro-batch of all replicas together: the same where replicas have
-equally many tokens that count (always without padding and masked labels); elsewhere it weighs replicas by their tokens,
-and this weighs them equally.
+The loss of a step is the mean over its micro-batches of the mean over the tokens that count in them, as on one process
+and in MindFormers: a micro-batch is what all replicas compute together. Each replica's own mean is therefore weighed by
+its part of the tokens, a number that the processes agree on before the step, outside of the gradients.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,8 @@ from mindcode.parallel.gradients import Addition, GradientSums
 from mindcode.parallel.plan import EMBEDDING, Role, rule_for
 from mindcode.parallel.processes import Processes
 from mindcode.runtime.distributed import GroupSum
-from mindcode.training.step import Hooks, SumOfSquares
+from mindcode.training.batches import counted_tokens
+from mindcode.training.step import Hooks, MicroBatch, SumOfSquares
 
 
 def split_hooks(processes: Processes, parameters: Sequence[Parameter]) -> Hooks:
@@ -28,6 +28,7 @@ def split_hooks(processes: Processes, parameters: Sequence[Parameter]) -> Hooks:
     return Hooks(
         reduce=GradientSums(_additions(processes, parameters), [tuple(p.shape) for p in parameters]),
         sum_squares=ModelSumOfSquares(processes, parameters),
+        weights=TokenWeights(processes),
         mean_loss=MeanLoss(processes),
     )
 
@@ -68,15 +69,38 @@ def _counts(processes: Processes, name: str) -> bool:
     return first_stage and (rule_for(name).role.axis is not None or processes.place.part == 0)
 
 
+class TokenWeights:
+    """A replica's micro-batches -> its tokens in each of them, divided by the mean over all replicas."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._sum, self._replicas = GroupSum(processes.data), processes.data.size
+        self._model = processes.plan.model
+
+    def __call__(self, batches: Sequence[MicroBatch]) -> list[float]:
+        """Return the weights; 0 where no replica has a token that counts."""
+        own = np.array([counted_tokens(batch, self._model) for batch in batches], np.float32)
+        mean = self._sum(own) / self._replicas
+        return [float(weight) for weight in own / np.maximum(mean, 1.0 / self._replicas)]
+
+
+class OverReplicas:
+    """Numbers that the last stage of each replica has -> their sums over the replicas, on every process."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._sum = GroupSum(processes.everyone)
+        self._share = 1.0 / processes.dims.model_parallel if processes.is_last_stage else 0.0
+
+    def __call__(self, own: np.ndarray) -> np.ndarray:
+        """Return the sums; processes of other stages than the last may give any numbers."""
+        return self._sum(own * self._share if self._share else np.zeros_like(own))
+
+
 class MeanLoss:
     """The loss of a process' own rows -> the mean over all replicas, on every process of every stage."""
 
     def __init__(self, processes: Processes) -> None:
-        self._sum = GroupSum(processes.everyone)
-        share = 1.0 / (processes.dims.data_parallel * processes.dims.model_parallel)
-        self._share = share if processes.is_last_stage else 0.0
+        self._over_replicas, self._replicas = OverReplicas(processes), processes.dims.data_parallel
 
     def __call__(self, loss: float) -> float:
         """Return the mean loss; processes of other stages than the last may give any number."""
-        own = loss * self._share if self._share else 0.0
-        return float(self._sum(np.array([own], np.float32))[0])
+        return float(self._over_replicas(np.array([loss]))[0]) / self._replicas

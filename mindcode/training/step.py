@@ -5,8 +5,8 @@
 
 With one micro-batch the whole step is one graph and no gradient outlives it. With several, the first graph adds the
 gradients of a micro-batch to fp32 buffers and the second one applies their mean. Parallel training comes from outside
-as values: `Hooks.reduce` sees the gradients of every step once, `Hooks.sum_squares` makes the square of their norm, and
-`Hooks.mean_loss` what is shown.
+as values: `Hooks.reduce` sees the gradients of every step once, `Hooks.sum_squares` makes the square of their norm,
+`Hooks.weights` says how much a process' own part of a micro-batch counts, and `Hooks.mean_loss` what is shown.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,8 +91,10 @@ class Hooks:
     """(gradients) -> gradients, summed or averaged over data-parallel processes."""
     sum_squares: nn.Cell = field(default_factory=SumOfSquares)
     """(gradients) -> the sum of squares over everything that makes up one model."""
+    weights: Callable[[Sequence[MicroBatch]], Sequence[float]] = lambda batches: [1.0] * len(batches)
+    """A process' own micro-batches -> the factors on their losses; their mean over all replicas is 1."""
     mean_loss: Callable[[float], float] = float
-    """A process' own loss -> the mean over all rows of the step."""
+    """A process' own weighted loss -> the mean over all rows of the step."""
 
 
 class _Gradients(nn.Cell):
@@ -137,17 +139,17 @@ class Apply(nn.Cell):
 
 
 class _WholeStep(nn.Cell):
-    """(input_ids, labels, loss scale, scalars) -> (loss, global norm, finite)."""
+    """(input_ids, labels, factor on the loss, divisor, scalars) -> (loss, global norm, finite)."""
 
     def __init__(self, gradients: _Gradients, apply: Apply) -> None:
         super().__init__(auto_prefix=False)
         self.gradients, self.apply_gradients = gradients, apply
 
     def construct(
-        self, input_ids: Tensor, labels: Tensor, loss_scale: Tensor, scalars: Tensor
+        self, input_ids: Tensor, labels: Tensor, factor: Tensor, divisor: Tensor, scalars: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        loss, gradients = self.gradients(input_ids, labels, loss_scale)
-        norm, finite = self.apply_gradients(gradients, loss_scale, scalars)
+        loss, gradients = self.gradients(input_ids, labels, factor)
+        norm, finite = self.apply_gradients(gradients, divisor, scalars)
         return loss, norm, finite
 
 
@@ -186,29 +188,33 @@ class ApplyBuffers(nn.Cell):
 class SingleBatchStep:
     """A step on one micro-batch."""
 
-    def __init__(self, gradients: _Gradients, apply: Apply, mean_loss: Callable[[float], float]) -> None:
-        self._graph, self._mean_loss = _WholeStep(gradients, apply), mean_loss
+    def __init__(self, gradients: _Gradients, apply: Apply, hooks: Hooks) -> None:
+        self._graph, self._hooks = _WholeStep(gradients, apply), hooks
 
     def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult:
-        (batch,) = batches
-        loss, norm, finite = self._graph(*map(Tensor, batch), Tensor(loss_scale, ms.float32), scalars.tensor())
-        return StepResult(self._mean_loss(float(loss.asnumpy())), float(norm.asnumpy()), not bool(finite.asnumpy()))
+        (batch,), (weight,) = batches, self._hooks.weights(batches)
+        factor, divisor = Tensor(loss_scale * weight, ms.float32), Tensor(loss_scale, ms.float32)
+        loss, norm, finite = self._graph(*map(Tensor, batch), factor, divisor, scalars.tensor())
+        mean_loss = self._hooks.mean_loss(float(loss.asnumpy()) * weight)
+        return StepResult(mean_loss, float(norm.asnumpy()), not bool(finite.asnumpy()))
 
 
 class AccumulatingStep:
     """A step on several micro-batches, whose gradients are added in fp32."""
 
-    def __init__(self, gradients: _Gradients, apply: Apply, mean_loss: Callable[[float], float]) -> None:
-        buffers, self._mean_loss = gradient_buffers(apply.optimizer.parameters), mean_loss
+    def __init__(self, gradients: _Gradients, apply: Apply, hooks: Hooks) -> None:
+        buffers, self._hooks = gradient_buffers(apply.optimizer.parameters), hooks
         self._add = _AddMicroBatch(gradients, buffers)
         self._apply = ApplyBuffers(apply, buffers)
 
     def __call__(self, batches: Sequence[MicroBatch], loss_scale: float, scalars: Scalars) -> StepResult:
-        scale = Tensor(loss_scale, ms.float32)
-        losses = [float(self._add(*map(Tensor, batch), scale).asnumpy()) for batch in batches]
+        losses = []
+        for batch, weight in zip(batches, self._hooks.weights(batches), strict=True):
+            loss = self._add(*map(Tensor, batch), Tensor(loss_scale * weight, ms.float32))
+            losses.append(float(loss.asnumpy()) * weight)
         norm, finite = self._apply(Tensor(loss_scale * len(batches), ms.float32), scalars.tensor())
-        loss = self._mean_loss(sum(losses) / len(losses))
-        return StepResult(loss, float(norm.asnumpy()), not bool(finite.asnumpy()))
+        mean_loss = self._hooks.mean_loss(sum(losses) / len(losses))
+        return StepResult(mean_loss, float(norm.asnumpy()), not bool(finite.asnumpy()))
 
 
 def gradient_buffers(parameters: Sequence[Parameter]) -> ParameterTuple:
@@ -229,4 +235,4 @@ def build_step(
     hooks = hooks or Hooks()
     gradients, apply = _Gradients(network, optimizer.parameters), Apply(optimizer, max_grad_norm, hooks)
     steps = SingleBatchStep if micro_batches == 1 else AccumulatingStep
-    return steps(gradients, apply, hooks.mean_loss)
+    return steps(gradients, apply, hooks)

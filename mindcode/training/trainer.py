@@ -7,7 +7,7 @@ A `Run` holds the pieces, each built elsewhere; nothing here knows how a step is
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mindspore import Parameter
 
 from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.schema import RunConfig
+from mindcode.parallel.agreement import Agreement
 from mindcode.runtime.interrupts import deferred_interrupts
 from mindcode.training.batches import StepBatches
 from mindcode.training.evaluate import Evaluator
@@ -43,8 +44,8 @@ class Run:
     batches: StepBatches
     store: ShardedStore
     layout: Layout
-    barrier: Callable[[], None]
-    """Returns when all ranks have called it."""
+    agreement: Agreement
+    """Of all processes."""
     log: RunLog
     evaluator: Evaluator | None
 
@@ -57,9 +58,9 @@ class Run:
 def fit(run: Run, state: TrainState) -> TrainState:
     """Train from `state` to the end of the run and return the last state.
 
-    Checkpoints are written as configured and at the end, with the weights alone beside the last one. An interrupt ends
-    the loop after the step that is under way, with a checkpoint, as KeyboardInterrupt. Raises UserError when the loss
-    stops being a number; the checkpoints are as they were.
+    Checkpoints are written as configured and at the end, with the weights alone beside the last one. An interrupt of
+    any process ends all after the step that is under way, with a checkpoint, as KeyboardInterrupt. Raises UserError
+    when the loss stops being a number, on all processes; the checkpoints are as they were.
     """
     get_logger().info("compiling the step (once a start) and running it for the first time")
     with deferred_interrupts() as interrupted:
@@ -69,15 +70,15 @@ def fit(run: Run, state: TrainState) -> TrainState:
             state = _one_step(run, state, batches)
             if run.evaluator and _is_due(run, state.step):
                 run.log.evaluation(state.step, run.evaluator.loss(), time.time())
-            last = state.step == run.length.total_steps
-            if last or interrupted() or state.step % run.config.checkpoint.save_checkpoint_steps == 0:
+            last, stop = state.step == run.length.total_steps, run.agreement.anyone(interrupted())
+            if last or stop or state.step % run.config.checkpoint.save_checkpoint_steps == 0:
                 save(run, state)
-            if interrupted() and not last:
+            if stop and not last:
                 run.store.finish()
                 raise KeyboardInterrupt
     run.store.finish()
     weights = shard_records(run.parameters, run.layout)
-    path = run.store.save_network(weights, run.length.position(state.step), run.barrier)
+    path = run.store.save_network(weights, run.length.position(state.step), run.agreement.barrier)
     get_logger().info("finished %d steps; weights: %s", state.step, path)
     return state
 
@@ -87,7 +88,7 @@ def save(run: Run, state: TrainState) -> Path:
     position = run.length.position(state.step)
     get_logger().info("......Saving ckpt......")
     numbers = list(state_records(state, position, run.rows_per_step))
-    return run.store.save(shard_records(run.everything, run.layout), numbers, position, run.barrier)
+    return run.store.save(shard_records(run.everything, run.layout), numbers, position, run.agreement.barrier)
 
 
 def _one_step(run: Run, state: TrainState, batches: Sequence[MicroBatch]) -> TrainState:
@@ -96,7 +97,7 @@ def _one_step(run: Run, state: TrainState, batches: Sequence[MicroBatch]) -> Tra
     scalars = step_scalars(run.config.optimizer, run.rule, rate, state.updates + 1)
     result = run.step(batches, state.loss_scale.value, scalars)
     seconds = time.perf_counter() - started
-    tokens = sum(batch.input_ids.size for batch in batches)
+    tokens = run.rows_per_step * batches[0].input_ids.shape[1]
     row = StepRow(
         step=state.step + 1,
         epoch=run.length.position(state.step + 1).epoch,
