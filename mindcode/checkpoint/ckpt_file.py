@@ -14,6 +14,7 @@ skip (number 15) in front and the number of tensors at the end, and the reader h
 
 import contextlib
 import mmap
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -208,7 +209,9 @@ class CkptWriter:
         self._slice_bytes = slice_bytes
         self._resources = contextlib.ExitStack()
         self._stream: IO[Any] | None = None
-        self._names: set[str] = set()
+        self.checksums: dict[str, int] = {}
+        """The CRC-32 of the content of every tensor that was written."""
+        self._name = ""
         self._tag = self._head = b""
         self._missing = 0
         self._missing_in_slice = 0
@@ -241,6 +244,7 @@ class CkptWriter:
                 self._start_slice()
             part = content[: self._missing_in_slice]
             self._out.write(part)
+            self.checksums[self._name] = zlib.crc32(part, self.checksums[self._name])
             self._missing -= len(part)
             self._missing_in_slice -= len(part)
             content = content[len(part) :]
@@ -248,9 +252,9 @@ class CkptWriter:
     def _begin(self, name: str, dtype: str, dims: tuple[int, ...], size: int) -> None:
         if self._missing:
             raise ValueError(f"{self.path}: {name!r} begins while the tensor before it needs {self._missing} bytes")
-        if name in self._names or not name or size == 0:
+        if name in self.checksums or not name or size == 0:
             raise ValueError(f"{self.path}: parameter {name!r} is unnamed, empty or was already written")
-        self._names.add(name)
+        self._name, self.checksums[name] = name, 0
         self._tag = span_field(_TAG, name.encode())
         self._head = b"".join(integer_field(_DIMS, n) for n in dims) + span_field(_TYPE, dtype.encode())
         self._missing = size
@@ -284,4 +288,4 @@ class CkptWriter:
         with self._resources:
             if self._missing:
                 raise ValueError(f"{self.path}: the last tensor needs {self._missing} more bytes")
-            self._out.write(span_field(_MARK, _END + str(len(self._names)).encode()))
+            self._out.write(span_field(_MARK, _END + str(len(self.checksums)).encode()))

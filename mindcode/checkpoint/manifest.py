@@ -47,11 +47,13 @@ class StoredFile:
 
 
 class Slice(NamedTuple):
-    """A block of a tensor: the number of its file, its first index along every axis, its size."""
+    """A block of a tensor: the number of its file, its first index along every axis, its size, its checksum."""
 
     file: int
     start: Shape
     shape: Shape
+    crc32: int
+    """Of its bytes."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Part:
     file: StoredFile
     dtypes: Mapping[str, str]
     placements: Mapping[str, Placement]
+    checksums: Mapping[str, int]
     state: Mapping[str, Number]
 
 
@@ -100,9 +103,8 @@ def combine(parts: Sequence[Part], position: Position, dims: ParallelDims, seque
     tensors: dict[str, TensorSlices] = {}
     for number, part in enumerate(parts):
         for name, placement in part.placements.items():
-            new = TensorSlices(
-                part.dtypes[name], placement.global_shape, (Slice(number, placement.start, placement.shape),)
-            )
+            block = Slice(number, placement.start, placement.shape, part.checksums[name])
+            new = TensorSlices(part.dtypes[name], placement.global_shape, (block,))
             known = tensors.get(name, TensorSlices(new.dtype, new.shape, ()))
             if (known.dtype, known.shape) != (new.dtype, new.shape):
                 raise UserError(
@@ -159,7 +161,10 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_part(path: Path, part: Part) -> None:
     """Write what this rank wrote, for rank 0."""
-    tensors = {name: {"dtype": part.dtypes[name], **asdict(placement)} for name, placement in part.placements.items()}
+    tensors = {
+        name: {"dtype": part.dtypes[name], "crc32": part.checksums[name], **asdict(placement)}
+        for name, placement in part.placements.items()
+    }
     with atomic_open(path) as stream:
         json.dump({"file": asdict(part.file), "tensors": tensors, "state": part.state}, stream)
 
@@ -168,11 +173,12 @@ def read_part(path: Path) -> Part:
     """Read what another rank wrote."""
     tree = json.loads(path.read_text(encoding="utf-8"))
     dtypes = {name: entry.pop("dtype") for name, entry in tree["tensors"].items()}
+    checksums = {name: entry.pop("crc32") for name, entry in tree["tensors"].items()}
     placements = {
         name: Placement(**{key: tuple(value) for key, value in entry.items()})
         for name, entry in tree["tensors"].items()
     }
-    return Part(StoredFile(**tree["file"]), dtypes, placements, _numbers(tree["state"]))
+    return Part(StoredFile(**tree["file"]), dtypes, placements, checksums, _numbers(tree["state"]))
 
 
 def _plain(manifest: Manifest) -> dict[str, Any]:
@@ -193,7 +199,7 @@ def _parse(tree: Mapping[str, Any]) -> Manifest:
         name: TensorSlices(
             entry["dtype"],
             tuple(entry["shape"]),
-            tuple(Slice(file, tuple(start), tuple(shape)) for file, start, shape in entry["slices"]),
+            tuple(Slice(file, tuple(start), tuple(shape), crc32) for file, start, shape, crc32 in entry["slices"]),
         )
         for name, entry in tree["tensors"].items()
     }

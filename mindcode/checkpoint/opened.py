@@ -35,6 +35,8 @@ class Checkpoint:
     """Numbers without dimensions."""
     dims: ParallelDims | None
     """The split it was written with; None for a complete file."""
+    files: tuple[Path, ...]
+    """What it lies in."""
 
     def read(self, wanted: Mapping[str, Placement]) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the wanted block of each tensor, one at a time, reading nothing else.
@@ -158,7 +160,7 @@ def open_sharded(path: Path) -> Checkpoint:
     files = _Files(path.parent, manifest)
     tensors = {name: files.tensor(name, tensor) for name, tensor in manifest.tensors.items()}
     state = {name: scalar_record(name, *number) for name, number in manifest.state.items()}
-    return Checkpoint(path, tensors, state, manifest.dims)
+    return Checkpoint(path, tensors, state, manifest.dims, tuple(path.parent / file.name for file in manifest.files))
 
 
 def scalar_record(name: str, dtype: str, value: float) -> TensorRecord:
@@ -198,7 +200,7 @@ def _complete(path: Path) -> Checkpoint:
         name: SlicedTensor(name, tensor.dtype, tensor.shape, (block_of_rows(tensor),))
         for name, tensor in source.tensors.items()
     }
-    return Checkpoint(path, tensors, {}, None)
+    return Checkpoint(path, tensors, {}, None, tuple(source.files))
 
 
 def of_entries(path: Path, entries: Iterable[CkptEntry]) -> Checkpoint:
@@ -210,4 +212,4 @@ def of_entries(path: Path, entries: Iterable[CkptEntry]) -> Checkpoint:
         else:
             block = block_in_ckpt(path, entry, (0,) * len(entry.shape))
             tensors[entry.name] = SlicedTensor(entry.name, entry.dtype, entry.shape, (block,))
-    return Checkpoint(path, tensors, state, None)
+    return Checkpoint(path, tensors, state, None, (path,))

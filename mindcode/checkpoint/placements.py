@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from mindcode.checkpoint.names import HEAD, STATE_PREFIXES
 from mindcode.config.model_schema import ModelConfig
-from mindcode.parallel.dims import ParallelDims
+from mindcode.parallel.dims import ParallelDims, stage_of_layers
 from mindcode.parallel.plan import Placement, Plan, Shape
+from mindcode.utils.errors import UserError
 
 _LAYER = re.compile(r"model\.layers\.(\d+)\.")
 
@@ -30,6 +31,11 @@ class Split:
     shard_state_above: int | None = None
     """Smallest part, in bytes of fp32, whose state is cut; None cuts none."""
 
+    @property
+    def dims(self) -> ParallelDims:
+        """The degrees."""
+        return self.plan.dims
+
     @classmethod
     def of_tensors(
         cls,
@@ -38,9 +44,18 @@ class Split:
         offset: int | tuple[int, ...] = 0,
         shard_state_above: int | None = None,
     ) -> "Split":
-        """Return the split of a checkpoint's tensors; the number of layers is read off their names."""
-        layers = [int(match[1]) for name in shapes if (match := _LAYER.search(name))]
-        model = ModelConfig(num_layers=1 + max(layers, default=-1), tie_word_embeddings=HEAD not in shapes)
+        """Return the split of a checkpoint's tensors; the number of layers is read off their names.
+
+        Raises UserError when the stages do not hold exactly these layers.
+        """
+        layers = 1 + max((int(match[1]) for name in shapes if (match := _LAYER.search(name))), default=-1)
+        held = len(stage_of_layers(layers, dims.pipeline_stage, offset))
+        if held != layers:
+            raise UserError(
+                f"pipeline_stage {dims.pipeline_stage}: {layers} layers // {dims.pipeline_stage} stages plus offset "
+                f"{offset} hold {held} layers; give one number of more or fewer layers for each stage"
+            )
+        model = ModelConfig(num_layers=layers, tie_word_embeddings=HEAD not in shapes)
         return cls(Plan(model, dims, offset), shard_state_above)
 
     def placements(self, shapes: Mapping[str, Shape], rank: int) -> dict[str, Placement]:

@@ -1,7 +1,7 @@
 """What one rank writes of a checkpoint: blocks of tensors in a .ckpt file, and a note that says where they belong."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -67,15 +67,12 @@ def _held(record: ShardRecord, numbers: np.ndarray) -> ShardRecord:
     return replace(record, read=lambda: numbers)
 
 
-def check_space(path: Path, records: Sequence[ShardRecord]) -> None:
-    """Raise UserError unless the disk has room for the records."""
+def check_space(path: Path, size: int, advice: str) -> None:
+    """Make the folder of `path`; UserError unless its disk has room for `size` bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    free, needed = shutil.disk_usage(path.parent).free, sum(r.nbytes for r in records) + _SPARE_BYTES
+    free, needed = shutil.disk_usage(path.parent).free, size + _SPARE_BYTES
     if free < needed:
-        raise UserError(
-            f"{path}: a checkpoint needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; "
-            "make room, or lower keep_checkpoint_max"
-        )
+        raise UserError(f"{path}: needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; {advice}")
 
 
 def write_shard(shards: Shards, rank: int, records: Sequence[ShardRecord], state: Sequence[TensorRecord]) -> Path:
@@ -87,14 +84,25 @@ def write_shard(shards: Shards, rank: int, records: Sequence[ShardRecord], state
                 writer.add(number)
             for record in records:
                 writer.add(TensorRecord(record.name, record.dtype, _checked(record)))
-        file = StoredFile(f"rank_{rank}/{path.name}", path.stat().st_size)
-        dtypes = {record.name: record.dtype for record in records}
         placements = {record.name: record.placement for record in records}
-        numbers = {number.name: Number(number.dtype, number.array.item()) for number in state}
-        write_part(shards.part(rank), Part(file, dtypes, placements, numbers))
+        write_part(shards.part(rank), part_of(path, {r.name: r.dtype for r in records}, placements, writer, state))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); the checkpoint before it is intact") from error
     return path
+
+
+def part_of(
+    path: Path,
+    dtypes: Mapping[str, str],
+    placements: Mapping[str, Placement],
+    writer: CkptWriter,
+    state: Iterable[TensorRecord],
+) -> Part:
+    """Describe a rank's finished file rank_R/*.ckpt."""
+    file = StoredFile(f"{path.parent.name}/{path.name}", path.stat().st_size)
+    checksums = {name: writer.checksums[name] for name in placements}
+    numbers = {n.name: Number(n.dtype, n.array.item()) for n in state if n.dtype in FORMATS}
+    return Part(file, dtypes, placements, checksums, numbers)
 
 
 def _checked(record: ShardRecord) -> np.ndarray:

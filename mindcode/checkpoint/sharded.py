@@ -133,7 +133,8 @@ class ShardedStore:
 
     def _begin(self, shards: Shards, records: Sequence[ShardRecord], barrier: Barrier) -> None:
         """A manifest of an abandoned past at this position goes first, so that it never names new files."""
-        check_space(shards.file(self._rank), records)
+        size = sum(record.nbytes for record in records)
+        check_space(shards.file(self._rank), size, "make room, or lower keep_checkpoint_max")
         if self._rank == 0:
             shards.manifest.unlink(missing_ok=True)
         shards.part(self._rank).unlink(missing_ok=True)
