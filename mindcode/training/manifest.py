@@ -10,6 +10,8 @@ from typing import Any
 
 from mindcode.config.loader import to_dict
 from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import micro_batches_per_step
+from mindcode.parallel.dims import Coordinates, ParallelDims, stage_of_layers
 from mindcode.utils.atomic import atomic_open
 
 MANIFEST = "manifest.json"
@@ -39,7 +41,33 @@ def describe(config: RunConfig, data_files: Iterable[Path]) -> dict[str, Any]:
         "dtype": config.model.model_config.compute_dtype,
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "split": split_of(config),
         "data": {str(path): fingerprint(path) for path in data_files},
+    }
+
+
+def split_of(config: RunConfig) -> dict[str, Any]:
+    """Return how the work is shared: degrees, and for each pipeline stage its layers and the ranks of each copy."""
+    dims, model = ParallelDims.of(config), config.model.model_config
+    layers = stage_of_layers(model.num_layers, dims.pipeline_stage, model.offset)
+    return {
+        "processes": dims.world_size,
+        "data_parallel": dims.data_parallel,
+        "model_parallel": dims.model_parallel,
+        "pipeline_stage": dims.pipeline_stage,
+        "sequence_slices": config.parallel_config.use_seq_parallel and dims.model_parallel > 1,
+        "sharded_optimizer": config.parallel.enable_parallel_optimizer and dims.data_parallel > 1,
+        "micro_batches": micro_batches_per_step(config),
+        "stages": [
+            {
+                "layers": [layers.index(stage), layers.index(stage) + layers.count(stage) - 1],
+                "ranks": [
+                    [dims.rank(Coordinates(stage, replica, part)) for part in range(dims.model_parallel)]
+                    for replica in range(dims.data_parallel)
+                ],
+            }
+            for stage in range(dims.pipeline_stage)
+        ],
     }
 
 

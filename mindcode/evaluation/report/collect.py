@@ -27,6 +27,10 @@ class Step:
     lr: float | None
     tokens_per_second: float | None
     tokens: float | None
+    tokens_per_second_per_process: float | None
+    mfu: float | None
+    peak_memory_bytes: float | None
+    bubble_share: float | None
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,10 @@ def _step(row: Mapping[str, Any]) -> Step:
         lr=_number(row.get("lr")),
         tokens_per_second=_number(row.get("tokens_per_second")),
         tokens=_number(row.get("tokens")),
+        tokens_per_second_per_process=_number(row.get("tokens_per_second_per_process")),
+        mfu=_number(row.get("mfu")),
+        peak_memory_bytes=_number(row.get("peak_memory_bytes")),
+        bubble_share=_number(row.get("bubble_share")),
     )
 
 

@@ -12,10 +12,12 @@ from string import Template
 from mindcode.evaluation.report.collect import RunRecord
 from mindcode.evaluation.report.markup import code, duration, facts, flattened, missing, text, tile
 from mindcode.evaluation.report.score import score_section, score_tiles
+from mindcode.evaluation.report.split import split_section
 from mindcode.evaluation.report.training import training_section, training_tiles
 from mindcode.evaluation.types import Problem
 
-_CONFIG = "config"
+_CONFIG, _SPLIT = "config", "split"
+_SHOWN_ELSEWHERE = (_CONFIG, _SPLIT)
 
 
 def render(record: RunRecord, problems: Mapping[str, Problem]) -> str:
@@ -37,6 +39,7 @@ def _body(record: RunRecord, problems: Mapping[str, Problem]) -> str:
             f'<div class="tiles">{"".join(tiles)}</div>' if tiles else "",
             score_section(record, problems),
             training_section(record),
+            split_section(record.manifest.get(_SPLIT), record.steps),
             _timings(record),
             _manifest(record),
             f"<footer>Written by mindcode {version('mindcode')}. This file stands alone: it loads nothing.</footer>",
@@ -45,7 +48,7 @@ def _body(record: RunRecord, problems: Mapping[str, Problem]) -> str:
 
 
 def _subtitle(record: RunRecord) -> str:
-    known = dict(flattened({key: value for key, value in record.manifest.items() if key != _CONFIG}))
+    known = dict(flattened({key: value for key, value in record.manifest.items() if key not in _SHOWN_ELSEWHERE}))
     shown = [f"{name} {known[name]}" for name in ("device", "dtype", "seed") if name in known]
     return text(" · ".join(["mindcode run", *shown]))
 
@@ -73,7 +76,7 @@ def _manifest(record: RunRecord) -> str:
     heading = "<h2>What ran, and where</h2>"
     if not record.manifest:
         return heading + missing("No manifest.json in this folder: settings, versions and machine are not known.")
-    rows = flattened({key: value for key, value in record.manifest.items() if key != _CONFIG})
+    rows = flattened({key: value for key, value in record.manifest.items() if key not in _SHOWN_ELSEWHERE})
     config = record.manifest.get(_CONFIG)
     full = json.dumps(config, indent=2, ensure_ascii=False, default=str) if config else ""
     details = f"<details><summary>The whole configuration</summary>{code('config', full)}</details>" if full else ""

@@ -1,4 +1,6 @@
-"""The training part of the page: loss, learning rate, speed."""
+"""The training part of the page: loss, learning rate, speed, utilization, memory."""
+
+from statistics import median
 
 from mindcode.evaluation.report.charts import Point, Series, Size, line_chart, short, smoothed, thinned
 from mindcode.evaluation.report.collect import RunRecord, Step
@@ -9,6 +11,13 @@ _SMALL = (Size(440, 170, "wide"), Size(360, 150, "narrow"))
 _SMOOTH_FROM = 20
 _PAST_WEIGHT = 0.7
 _MANY = 500
+_CURVES = (
+    ("Learning rate", "lr", 1.0),
+    ("Speed, tokens/s", "tokens_per_second", 1.0),
+    ("Model FLOPs utilization, %", "mfu", 100.0),
+    ("Peak memory, GB", "peak_memory_bytes", 1e-9),
+)
+"""Title, what is drawn, and in how many of which unit."""
 
 
 def training_tiles(record: RunRecord) -> list[str]:
@@ -24,9 +33,22 @@ def training_tiles(record: RunRecord) -> list[str]:
         (_, first), (step, last) = record.evaluations[0], record.evaluations[-1]
         value = f"{first:.2f} → {last:.2f}" if len(record.evaluations) > 1 else f"{last:.2f}"
         tiles.append(tile("Evaluation loss", value, f"on rows not trained on, last at step {step}"))
-    speeds = sorted(step.tokens_per_second for step in record.steps if step.tokens_per_second)
+    tiles += _usage_tiles(record.steps)
+    return tiles
+
+
+def _usage_tiles(steps: tuple[Step, ...]) -> list[str]:
+    """Speed, utilization and memory, where they were measured; the first step compiles and says little."""
+    speeds, own = _values(steps, "tokens_per_second"), _values(steps, "tokens_per_second_per_process")
+    utilizations, memory = _values(steps, "mfu"), _values(steps, "peak_memory_bytes")
+    tiles = []
     if speeds:
-        tiles.append(tile("Training speed", short(speeds[len(speeds) // 2]), "tokens/s, median of the steps"))
+        of_each = f", {short(median(own))} a process" if own and median(own) < 0.99 * median(speeds) else ""
+        tiles.append(tile("Training speed", short(median(speeds)), f"tokens/s, median of the steps{of_each}"))
+    if utilizations:
+        tiles.append(tile("MFU", f"{100 * median(utilizations):.1f} %", "model FLOPs utilization, median of the steps"))
+    if memory:
+        tiles.append(tile("Peak memory", f"{memory[-1] / 1e9:.2f} GB", "of the process that used the most"))
     return tiles
 
 
@@ -62,8 +84,8 @@ def _loss_series(steps: list[Step], record: RunRecord) -> list[Series]:
 
 def _small_charts(steps: list[Step]) -> str:
     charts = []
-    for title, field in (("Learning rate", "lr"), ("Speed, tokens/s", "tokens_per_second")):
-        points = thinned(_points(steps, field))
+    for title, field, unit in _CURVES:
+        points = thinned([(x, y * unit) for x, y in _points(steps, field)])
         if points:
             drawing = line_chart(title, [Series(title, points, "s-main")], _SMALL)
             charts.append(f'<div class="card"><h3>{text(title)}</h3>{drawing}</div>')
@@ -75,12 +97,18 @@ def _points(steps: list[Step], field: str) -> tuple[Point, ...]:
     return tuple((x, y) for x, y in values if y is not None)
 
 
+def _values(steps: tuple[Step, ...], field: str) -> list[float]:
+    return [value for step in steps if (value := getattr(step, field)) is not None]
+
+
 def _note(step: Step) -> str:
     parts = [f"step {step.step}", f"loss {step.loss:.4f}"]
     if step.lr is not None:
         parts.append(f"lr {step.lr:.3g}")
     if step.tokens_per_second is not None:
         parts.append(f"{step.tokens_per_second:.0f} tokens/s")
+    if step.mfu is not None:
+        parts.append(f"MFU {100 * step.mfu:.1f} %")
     return "\n".join(parts)
 
 

@@ -94,6 +94,35 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script(run: Path) -> None:
     assert re.search(r"url\(|@import|https?://", render(collect(run), PROBLEMS)) is None
 
 
+def test_how_the_work_was_shared_and_what_it_cost(run: Path) -> None:
+    split = {"processes": 8, "data_parallel": 2, "model_parallel": 2, "pipeline_stage": 2, "micro_batches": 4}
+    split |= {"sequence_slices": True, "sharded_optimizer": True}
+    stages = [
+        {"layers": [0, 1], "ranks": [[0, 1], [2, 3]]},
+        {"layers": [2, 2], "ranks": [[4, 5], [6, 7]]},
+    ]
+    (run / "manifest.json").write_text(json.dumps({"split": {**split, "stages": stages}}))
+    usage = {"tokens_per_second": 800.0, "tokens_per_second_per_process": 100.0, "mfu": 0.25, "bubble_share": 0.2}
+    write_lines(run / "metrics.jsonl", [{"step": 1, "loss": 2.0, "peak_memory_bytes": 1_500_000_000, **usage}])
+    page = render(collect(run), PROBLEMS)
+    outline_of(page)
+    for expected in (
+        "8 processes: 2 copies of the model, which share the optimizer state; tensors in 2 parts, norms on slices of "
+        "the sequence; layers in 2 stages with 4 micro-batches, in theory idle 20 % of a step.",
+        'layers 0–1</span><div class="copy"><b>0</b><b>1</b></div><div class="copy"><b>2</b><b>3</b></div>',
+        "stage 1<br>layer 2</span>",
+        "<b>800</b><span>tokens/s, median of the steps, 100 a process</span>",
+        "<b>25.0 %</b>",
+        "<b>1.50 GB</b>",
+    ):
+        assert expected in page
+
+
+def test_one_process_shares_with_nobody(run: Path) -> None:
+    (run / "manifest.json").write_text(json.dumps({"split": {"processes": 1}}))
+    assert "How the work was shared" not in render(collect(run), PROBLEMS)
+
+
 def test_generated_text_is_shown_as_text(run: Path) -> None:
     page = render(collect(run), PROBLEMS)
     assert HOSTILE not in page and "<script>alert" not in page
