@@ -23,6 +23,8 @@ class Processes:
     plan: Plan
     place: Coordinates
     sequence_parallel: bool
+    shard_state_above: int | None
+    """Smallest part, in bytes of fp32, whose optimizer state is shared out among the replicas; None: none is."""
     everyone: Group
     tensor: Group
     """The parts of the same tensors."""
@@ -58,7 +60,11 @@ class Processes:
 
     def state_placements(self) -> dict[str, Placement]:
         """The block of the optimizer's state of each parameter that this process holds."""
-        return self.placements()
+        held = self.placements()
+        if self.shard_state_above is None:
+            return held
+        rank, threshold = self.world.rank, self.shard_state_above
+        return {n: self.plan.state_placement(n, p.global_shape, rank, threshold) for n, p in held.items()}
 
     def split(self, model: nn.Cell) -> None:
         """Cut a whole model to this process' blocks, in place."""
@@ -82,6 +88,7 @@ def join_processes(config: RunConfig, world: World) -> Processes:
         plan=plan,
         place=place,
         sequence_parallel=config.parallel_config.use_seq_parallel and dims.model_parallel > 1,
+        shard_state_above=_shard_state_above(config, dims),
         everyone=join_group(range(world.size), rank),
         tensor=tensor,
         data=data,
@@ -90,3 +97,10 @@ def join_processes(config: RunConfig, world: World) -> Processes:
         after=join_group(stages[place.stage : place.stage + 2], rank) if place.stage < last else SINGLE,
         ends=join_group((stages[0], stages[-1]), rank) if last and place.stage in (0, last) else SINGLE,
     )
+
+
+def _shard_state_above(config: RunConfig, dims: ParallelDims) -> int | None:
+    parallel = config.parallel
+    if not parallel.enable_parallel_optimizer or dims.data_parallel == 1:
+        return None
+    return parallel.parallel_optimizer_config.parallel_optimizer_threshold * 1024

@@ -7,6 +7,7 @@ step = step_for(config, processes, network, optimizer)
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from mindspore import Tensor
 
@@ -23,6 +24,7 @@ from mindcode.parallel.vocabulary import VocabParallelCrossEntropy
 from mindcode.training.loss_scale import needs_loss_scale
 from mindcode.training.optim import RULES, AdamW
 from mindcode.training.pipeline_step import PipelineLoss, PipelineStep, StageLoss, Wires
+from mindcode.training.sharded_optim import Optimizer, ShardedAdamW
 from mindcode.training.split import split_hooks
 from mindcode.training.step import Apply, LossNetwork, Step, build_step
 from mindcode.utils.lookup import lookup
@@ -49,14 +51,18 @@ def loss_network(config: RunConfig, processes: Processes) -> Network:
     return StageLoss(Stage(model, processes.place.stage, processes.plan), loss)
 
 
-def optimizer_for(config: RunConfig, processes: Processes, network: Network) -> AdamW:
+def optimizer_for(config: RunConfig, processes: Processes, network: Network) -> Optimizer:
     """Return the optimizer of this process' weights."""
     rule = lookup(RULES, config.optimizer.type, "optimizer.type")
-    can_skip = needs_loss_scale(config.model.model_config)
-    return AdamW(network.trainable_params(), config.optimizer, rule, can_skip)
+    adam = partial(AdamW, config=config.optimizer, rule=rule, can_skip=needs_loss_scale(config.model.model_config))
+    parameters, states = network.trainable_params(), processes.state_placements()
+    row_counts = [states[parameter.name].shape[0] for parameter in parameters]
+    if row_counts == [parameter.shape[0] for parameter in parameters]:
+        return adam(parameters)
+    return ShardedAdamW(parameters, row_counts, processes.data, adam)
 
 
-def step_for(config: RunConfig, processes: Processes, network: Network, optimizer: AdamW) -> Step:
+def step_for(config: RunConfig, processes: Processes, network: Network, optimizer: Optimizer) -> Step:
     """Return one optimizer step of all processes, as this one takes part in it."""
     wrapper = config.runner_wrapper
     max_norm = wrapper.max_grad_norm if wrapper.use_clip_grad else None

@@ -95,6 +95,9 @@ class AdamW(nn.Cell):
         copies = [target for target, copied in zip(self.targets, self.copied, strict=True) if copied]
         return [*self.first, *self.second, *copies]
 
+    def refresh(self) -> None:
+        """Follow the parameters, after they were set from outside: they are what is updated, so nothing is to do."""
+
     def refresh_copies(self) -> None:
         """Set the fp32 copies to the parameters, after these were loaded without an optimizer's state."""
         for target, parameter, copied in zip(self.targets, self.parameters, self.copied, strict=True):

@@ -17,7 +17,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from mindcode.training.optim import AdamW, Scalars
+from mindcode.training.optim import Scalars
+from mindcode.training.sharded_optim import Optimizer
 
 ACCUMULATED = "accumulated"
 
@@ -121,7 +122,7 @@ class Apply(nn.Cell):
     not a pass of its own: it enters the scale that the optimizer multiplies by.
     """
 
-    def __init__(self, optimizer: AdamW, max_grad_norm: float | None, hooks: Hooks) -> None:
+    def __init__(self, optimizer: Optimizer, max_grad_norm: float | None, hooks: Hooks) -> None:
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
         self.max_grad_norm = max_grad_norm
@@ -226,7 +227,7 @@ def gradient_buffers(parameters: Sequence[Parameter]) -> ParameterTuple:
 
 
 def build_step(
-    network: nn.Cell, optimizer: AdamW, micro_batches: int, max_grad_norm: float | None, hooks: Hooks | None = None
+    network: nn.Cell, optimizer: Optimizer, micro_batches: int, max_grad_norm: float | None, hooks: Hooks | None = None
 ) -> Step:
     """Return a step on `micro_batches` micro-batches; `network` maps (input_ids, labels) to the loss.
 

@@ -20,11 +20,13 @@ from mindcode.runtime.interrupts import deferred_interrupts
 from mindcode.training.batches import StepBatches
 from mindcode.training.evaluate import Evaluator
 from mindcode.training.metrics import RunLog, StepRow
-from mindcode.training.optim import AdamRule, AdamW, step_scalars
+from mindcode.training.optim import AdamRule, step_scalars
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
+from mindcode.training.sharded_optim import Optimizer
 from mindcode.training.snapshot import Layout, shard_records, state_records
 from mindcode.training.step import MicroBatch, Step, StepResult
+from mindcode.training.throughput import Meter
 from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
 
@@ -37,7 +39,7 @@ class Run:
     length: RunLength
     rows_per_step: int
     parameters: Sequence[Parameter]
-    optimizer: AdamW
+    optimizer: Optimizer
     rule: AdamRule
     schedule: Schedule
     step: Step
@@ -46,6 +48,7 @@ class Run:
     layout: Layout
     agreement: Agreement
     """Of all processes."""
+    meter: Meter
     log: RunLog
     evaluator: Evaluator | None
 
@@ -97,7 +100,6 @@ def _one_step(run: Run, state: TrainState, batches: Sequence[MicroBatch]) -> Tra
     scalars = step_scalars(run.config.optimizer, run.rule, rate, state.updates + 1)
     result = run.step(batches, state.loss_scale.value, scalars)
     seconds = time.perf_counter() - started
-    tokens = run.rows_per_step * batches[0].input_ids.shape[1]
     row = StepRow(
         step=state.step + 1,
         epoch=run.length.position(state.step + 1).epoch,
@@ -106,10 +108,9 @@ def _one_step(run: Run, state: TrainState, batches: Sequence[MicroBatch]) -> Tra
         loss_scale=state.loss_scale.value,
         global_norm=result.global_norm,
         overflow=result.overflow,
-        tokens=tokens,
-        tokens_per_second=tokens / seconds,
         step_seconds=seconds,
         wall_time=time.time(),
+        usage=run.meter(seconds),
     )
     run.log.step(row)
     _refuse_to_go_on_without_numbers(run, state, result)
