@@ -27,6 +27,8 @@ VERBS = {
     "preprocess": Verb("mindcode.cli.preprocess", "raw text or conversations -> MindRecord"),
     "convert": Verb("mindcode.cli.convert", "Hugging Face, GGUF or Meta weights -> .ckpt or safetensors, and back"),
     "train": Verb("mindcode.cli.train", "pretrain or finetune from a YAML file"),
+    "launch": Verb("mindcode.cli.launch", "run a script as several processes that train together"),
+    "ckpt": Verb("mindcode.cli.ckpt", "inspect, verify, merge and reshard checkpoints"),
     "predict": Verb("mindcode.cli.predict", "generate from prompts, a file of prompts, or HumanEval"),
     "score": Verb("mindcode.cli.score", "run generated code against its tests and print pass@k"),
     "report": Verb("mindcode.cli.report", "one HTML page from a run folder"),
