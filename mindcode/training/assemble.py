@@ -14,6 +14,7 @@ from mindcode.data.mindrecord import MindRecordReader
 from mindcode.model.stats import parameter_shapes
 from mindcode.parallel.agreement import Agreement
 from mindcode.parallel.processes import Processes
+from mindcode.runtime.memory import peak_memory_bytes
 from mindcode.training.batches import StepBatches
 from mindcode.training.evaluate import Evaluator
 from mindcode.training.loss_scale import first_loss_scale
@@ -25,6 +26,7 @@ from mindcode.training.schedule import Schedule
 from mindcode.training.snapshot import Layout
 from mindcode.training.split import OverReplicas
 from mindcode.training.tensorboard import TensorBoardWriter
+from mindcode.training.throughput import Largest, Meter, yardstick
 from mindcode.training.trainer import Run
 from mindcode.utils.lookup import lookup
 
@@ -89,7 +91,7 @@ def training_run(
     """Return the run, ready for its first step once the weights are in `network`."""
     length, micro_batches = run_length(config, rows), micro_batches_per_step(config)
     sizes, columns = config.model.model_config, config.train_dataset.input_columns
-    optimizer = optimizer_for(config, processes, network)
+    optimizer, meter = optimizer_for(config, processes, network), meter_of(config, processes)
     peak = config.optimizer.learning_rate
     return Run(
         config=config,
@@ -106,16 +108,23 @@ def training_run(
         store=store,
         layout=layout_of(processes, [*optimizer.parameters, *optimizer.state]),
         agreement=agreement,
-        log=run_log(config, processes, length),
+        meter=meter,
+        log=run_log(config, processes, length, meter.rows_per_process),
         evaluator=evaluator(config, processes, network) if config.do_eval else None,
     )
 
 
-def run_log(config: RunConfig, processes: Processes, length: RunLength) -> RunLog:
+def meter_of(config: RunConfig, processes: Processes) -> Meter:
+    """Return what turns the time of a step into tokens/s, MFU and memory; measures the device where that is needed."""
+    everyone, device = processes.everyone, config.context.device_target
+    return Meter(config, yardstick(config, everyone), Largest(everyone, lambda: peak_memory_bytes(device)))
+
+
+def run_log(config: RunConfig, processes: Processes, length: RunLength, rows_per_process: float) -> RunLog:
     """Return what writes step lines and, on the first process, metrics.jsonl and TensorBoard's curves if wanted."""
     output_dir = Path(config.output_dir) if processes.is_first else None
     curves = TensorBoardWriter(output_dir / "tensorboard") if output_dir and config.tensorboard else None
-    return RunLog(output_dir, length, rows_per_step(config), config.runner_config.sink_size, curves)
+    return RunLog(output_dir, length, rows_per_process, config.runner_config.sink_size, curves)
 
 
 def first_state(config: RunConfig) -> TrainState:

@@ -71,6 +71,11 @@ def split_of(config: RunConfig) -> dict[str, Any]:
     }
 
 
+def yardstick(peak_flops: float | None) -> dict[str, Any]:
+    """Return what MFU was measured against, for the manifest."""
+    return {"peak_tflops_per_process": round(peak_flops / 1e12, 4)} if peak_flops else {}
+
+
 def write(output_dir: Path, manifest: dict[str, Any]) -> None:
     """Write manifest.json."""
     with atomic_open(output_dir / MANIFEST) as stream:

@@ -11,11 +11,13 @@ from statistics import median
 from typing import Any, Protocol
 
 from mindcode.training.progress import RunLength
+from mindcode.training.throughput import Usage
 from mindcode.utils.jsonl import JsonlAppender, read_jsonl, write_jsonl
 from mindcode.utils.log import get_logger
 
 METRICS = "metrics.jsonl"
 _BAR_WIDTH = 50
+_CURVES = ("loss", "lr", "global_norm", "loss_scale", "tokens_per_second", "mfu", "peak_memory_bytes")
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,16 @@ class StepRow:
     loss_scale: float
     global_norm: float
     overflow: bool
-    tokens: int
-    """Tokens that went through the model in this step."""
-    tokens_per_second: float
     step_seconds: float
     wall_time: float
     """Seconds since 1970."""
+    usage: Usage
+    """Tokens/s, MFU, memory: keys of the row like the others."""
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the keys and values of the row."""
+        row = asdict(self)
+        return row | row.pop("usage")
 
 
 class ScalarWriter(Protocol):
@@ -54,22 +60,28 @@ class RunLog:
     """
 
     def __init__(
-        self, output_dir: Path | None, length: RunLength, rows_per_step: int, every: int, curves: ScalarWriter | None
+        self,
+        output_dir: Path | None,
+        length: RunLength,
+        rows_per_process: float,
+        every: int,
+        curves: ScalarWriter | None,
     ) -> None:
-        self._length, self._rows_per_step, self._every = length, rows_per_step, every
+        self._length, self._rows_per_process, self._every = length, rows_per_process, every
         self._curves = curves
         self._file = JsonlAppender(output_dir / METRICS) if output_dir else None
         self._recent: list[float] = []
 
     def step(self, row: StepRow) -> None:
         """Record one step; every `every` steps, and the last one, are shown."""
-        self._write(asdict(row))
+        values = row.as_row()
+        self._write(values)
         self._recent.append(row.step_seconds)
         if self._curves:
-            for tag in ("loss", "lr", "global_norm", "loss_scale", "tokens_per_second"):
-                self._curves.add(tag, getattr(row, tag), row.step, row.wall_time)
+            for tag in (tag for tag in _CURVES if values[tag] is not None):
+                self._curves.add(tag, values[tag], row.step, row.wall_time)
         if row.step % self._every == 0 or row.step == self._length.total_steps:
-            for line in step_lines(row, self._length, self._rows_per_step, self._remaining(row)):
+            for line in step_lines(row, self._length, self._rows_per_process, self._remaining(row)):
                 get_logger().info(line)
 
     def evaluation(self, step: int, loss: float, wall_time: float) -> None:
@@ -96,19 +108,31 @@ class RunLog:
         return median(recent) * (self._length.total_steps - row.step) if recent else None
 
 
-def step_lines(row: StepRow, length: RunLength, rows_per_step: int, remaining: float | None) -> tuple[str, str]:
-    """Return the two lines that MindFormers' users know, with tokens/s added."""
+def step_lines(row: StepRow, length: RunLength, rows_per_process: float, remaining: float | None) -> tuple[str, str]:
+    """Return the two lines that MindFormers' users know, with speed, utilization and memory added.
+
+    `/p` is for each process; samples/s/p counts the `rows_per_process` of a step, which tensor parts and stages share.
+    """
     position, done = length.position(row.step), row.step / length.total_steps
     first = (
         f"{{ Epoch:[{row.epoch:3d}/{length.epochs:3d}], step:[{position.step:5d}/{length.steps_per_epoch:5d}], "
         f"loss: {row.loss:5.3f}, per_step_time: {row.step_seconds * 1000:.0f}ms, lr: {row.lr:.6g}, "
         f"overflow cond: {row.overflow}, loss_scale: {row.loss_scale}, global_norm: [{row.global_norm:.4g}], "
-        f"tokens/s: {row.tokens_per_second:.0f}"
+        f"{_usage_words(row.usage)}"
     )
     bar = "█" * int(_BAR_WIDTH * done)
-    speed = rows_per_step / max(row.step_seconds, 1e-9)
+    speed = rows_per_process / max(row.step_seconds, 1e-9)
     left = "-:--:--" if remaining is None else datetime.timedelta(seconds=round(remaining))
     return first, f"  {100 * done:4.1f}% |{bar:<{_BAR_WIDTH}}| {speed:.5f} samples/s/p  {left} }}"
+
+
+def _usage_words(usage: Usage) -> str:
+    """`tokens/s: 200, tokens/s/p: 50, MFU: 41.0%, memory: 1.20GB`; no MFU where there is no peak to compare with."""
+    utilization = "" if usage.mfu is None else f"MFU: {100 * usage.mfu:.1f}%, "
+    return (
+        f"tokens/s: {usage.tokens_per_second:.0f}, tokens/s/p: {usage.tokens_per_second_per_process:.0f}, "
+        f"{utilization}memory: {usage.peak_memory_bytes / 1e9:.2f}GB"
+    )
 
 
 def drop_rows_after(output_dir: Path, step: int) -> None:

@@ -48,7 +48,7 @@ class Meter:
         length, processes = config.model.model_config.seq_length, processes_needed(config)
         self.rows_per_process = rows_per_step(config) / processes
         self._tokens, self._processes = rows_per_step(config) * length, processes
-        self._flops_per_token, self._peak = train_flops_per_token(config.model.model_config, length), peak_flops
+        self._flops_per_token, self.peak_flops = train_flops_per_token(config.model.model_config, length), peak_flops
         self._memory, self._bubble = memory, _bubble_of(config)
 
     def __call__(self, seconds: float) -> Usage:
@@ -59,7 +59,7 @@ class Meter:
             tokens=self._tokens,
             tokens_per_second=speed,
             tokens_per_second_per_process=own_speed,
-            mfu=own_speed * self._flops_per_token / self._peak if self._peak else None,
+            mfu=own_speed * self._flops_per_token / self.peak_flops if self.peak_flops else None,
             peak_memory_bytes=self._memory(),
             bubble_share=self._bubble,
         )

@@ -33,12 +33,13 @@ def training_tiles(record: RunRecord) -> list[str]:
         (_, first), (step, last) = record.evaluations[0], record.evaluations[-1]
         value = f"{first:.2f} → {last:.2f}" if len(record.evaluations) > 1 else f"{last:.2f}"
         tiles.append(tile("Evaluation loss", value, f"on rows not trained on, last at step {step}"))
-    tiles += _usage_tiles(record.steps)
+    tiles += _usage_tiles(record)
     return tiles
 
 
-def _usage_tiles(steps: tuple[Step, ...]) -> list[str]:
+def _usage_tiles(record: RunRecord) -> list[str]:
     """Speed, utilization and memory, where they were measured; the first step compiles and says little."""
+    steps, peak = record.steps, record.manifest.get("peak_tflops_per_process")
     speeds, own = _values(steps, "tokens_per_second"), _values(steps, "tokens_per_second_per_process")
     utilizations, memory = _values(steps, "mfu"), _values(steps, "peak_memory_bytes")
     tiles = []
@@ -46,7 +47,8 @@ def _usage_tiles(steps: tuple[Step, ...]) -> list[str]:
         of_each = f", {short(median(own))} a process" if own and median(own) < 0.99 * median(speeds) else ""
         tiles.append(tile("Training speed", short(median(speeds)), f"tokens/s, median of the steps{of_each}"))
     if utilizations:
-        tiles.append(tile("MFU", f"{100 * median(utilizations):.1f} %", "model FLOPs utilization, median of the steps"))
+        against = f" of {short(peak)} TFLOP/s a process" if peak else ""
+        tiles.append(tile("Utilization (MFU)", f"{100 * median(utilizations):.1f} %", f"median of the steps{against}"))
     if memory:
         tiles.append(tile("Peak memory", f"{memory[-1] / 1e9:.2f} GB", "of the process that used the most"))
     return tiles

@@ -7,9 +7,18 @@ from pathlib import Path
 
 from mindcode.training.metrics import METRICS, RunLog, StepRow, drop_rows_after, step_lines
 from mindcode.training.progress import RunLength
+from mindcode.training.throughput import Usage
 from mindcode.utils.jsonl import read_jsonl, write_jsonl
 
 LENGTH = RunLength(steps_per_epoch=100, total_steps=200)
+USAGE = Usage(
+    tokens=1024,
+    tokens_per_second=2000.4,
+    tokens_per_second_per_process=250.05,
+    mfu=0.41234,
+    peak_memory_bytes=1_234_000_000,
+    bubble_share=0.2,
+)
 ROW = StepRow(
     step=103,
     epoch=2,
@@ -18,10 +27,9 @@ ROW = StepRow(
     loss_scale=1.0,
     global_norm=1.234,
     overflow=False,
-    tokens=1024,
-    tokens_per_second=200.4,
     step_seconds=0.512,
     wall_time=1.5e9,
+    usage=USAGE,
 )
 
 
@@ -39,21 +47,32 @@ class Points:
 
 
 def test_the_lines_look_as_they_always_did() -> None:
-    first, second = step_lines(ROW, LENGTH, rows_per_step=4, remaining=3725)
+    first, second = step_lines(ROW, LENGTH, rows_per_process=4, remaining=3725)
     assert first.startswith("{ Epoch:[  2/  2], step:[    3/  100], loss: 2.345, per_step_time: 512ms, lr: 1e-05, ")
-    assert first.endswith("overflow cond: False, loss_scale: 1.0, global_norm: [1.234], tokens/s: 200")
+    familiar = "overflow cond: False, loss_scale: 1.0, global_norm: [1.234], "
+    assert first.endswith(familiar + "tokens/s: 2000, tokens/s/p: 250, MFU: 41.2%, memory: 1.23GB")
     assert second == f"  51.5% |{'█' * 25:<50}| 7.81250 samples/s/p  1:02:05 }}"
+
+
+def test_without_a_peak_there_is_no_utilization() -> None:
+    usage = dataclasses.replace(USAGE, mfu=None)
+    first, _ = step_lines(dataclasses.replace(ROW, usage=usage), LENGTH, rows_per_process=0.5, remaining=None)
+    assert first.endswith("tokens/s/p: 250, memory: 1.23GB")
 
 
 def test_every_step_is_a_row_and_some_are_shown(tmp_path: Path, messages: list[str]) -> None:
     curves = Points()
-    log = RunLog(tmp_path, LENGTH, rows_per_step=4, every=2, curves=curves)
+    log = RunLog(tmp_path, LENGTH, rows_per_process=4, every=2, curves=curves)
     for step in (1, 2):
         log.step(dataclasses.replace(ROW, step=step, epoch=1))
     log.evaluation(2, 3.5, 1.5e9)
     log.close()
     rows = list(read_jsonl(tmp_path / METRICS))
-    assert rows[0] == dataclasses.asdict(dataclasses.replace(ROW, step=1, epoch=1))
+    assert rows[0] == dataclasses.replace(ROW, step=1, epoch=1).as_row()
+    assert {"loss", "tokens", "tokens_per_second", "tokens_per_second_per_process", "mfu", "peak_memory_bytes"} < set(
+        rows[0]
+    )
+    assert "usage" not in rows[0]
     assert rows[2] == {"step": 2, "eval_loss": 3.5, "wall_time": 1.5e9}
     assert len(messages) == 3  # two lines of step 2, one of the evaluation
     assert ("loss", 2.3451, 1) in curves.points
@@ -62,7 +81,7 @@ def test_every_step_is_a_row_and_some_are_shown(tmp_path: Path, messages: list[s
 
 
 def test_only_the_process_with_a_folder_writes_rows(tmp_path: Path, messages: list[str]) -> None:
-    log = RunLog(None, LENGTH, rows_per_step=4, every=1, curves=None)
+    log = RunLog(None, LENGTH, rows_per_process=4, every=1, curves=None)
     log.step(dataclasses.replace(ROW, step=1, epoch=1))
     log.evaluation(1, 3.5, 1.5e9)
     log.close()
