@@ -67,6 +67,7 @@ def train(config: RunConfig, processes: "Processes") -> None:
     state = assemble.first_state(config)
     if checkpoint:
         state = snapshot.load_run(checkpoint, run.everything, run.layout, state, run.rows_per_step)
+        run.optimizer.refresh()
         get_logger().info("continuing after step %d of %d, from %s", state.step, total_steps, found)
     elif weights := agreement.path(lambda: resume.weights_file(config)):
         snapshot.load_weights(resume.open_in_split(weights, config), run.parameters, run.layout)
