@@ -9,6 +9,7 @@ completion = extract_completion(problem, prompt, answer.text)
 """
 
 import ast
+import io
 import re
 import symtable
 import warnings
@@ -75,12 +76,17 @@ def _programs(text: str, fenced: bool) -> Iterator[str]:
 
 
 def _longest_program(text: str) -> str:
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     for count in range(len(lines), 0, -1):
         source = "".join(lines[:count])
         if parse(source):
             return source
     return ""
+
+
+def _lines(text: str) -> list[str]:
+    """Cut where the syntax tree counts lines; str.splitlines also cuts at form feeds and Unicode's separators."""
+    return list(io.StringIO(text, newline=""))
 
 
 def _needed_part(source: str, entry_point: str) -> str:
@@ -137,7 +143,7 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 
 def _lines_of(source: str, statements: list[ast.stmt]) -> str:
-    lines = source.splitlines(keepends=True)
+    lines = _lines(source)
     numbers = set()
     for node in statements:
         first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", []))])
@@ -153,7 +159,7 @@ def _as_body(problem: Problem, program: str) -> str:
     body = _without_docstring(function)
     docstring = function.body[0] if len(body) < len(function.body) else None
     first = (docstring.end_lineno or 0) + 1 if docstring else body[0].lineno
-    lines = program.splitlines(keepends=True)
+    lines = _lines(program)
     given = _dump(ast.parse(stubbed_prompt(problem)).body)
     added = [node for node in tree.body if node is not function and ast.dump(node) not in given]
     helpers = _lines_of(program, added) if added else ""

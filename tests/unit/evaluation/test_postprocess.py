@@ -1,5 +1,6 @@
 """From answer to completion: the function and what it needs, in every dress that a model puts it in."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -76,6 +77,18 @@ def test_helpers_follow_the_body_and_demonstrations_do_not() -> None:
     assert completion.startswith("    return plus(x, y)\n")
     assert "import operator" in completion and "def plus" in completion
     assert "print" not in completion and "unused" not in completion and "import os\n" not in completion
+
+
+def test_only_line_ends_of_the_language_end_lines() -> None:
+    samples = []
+    for mark, end in itertools.product("|\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e", ("\n", "\r\n", "\r")):
+        lines = ["def add(x, y):", f"    mark = 'a{mark}b'", "    total = x + y", "    return SIGN * total"]
+        program = end.join([*lines, "", f"SIGN = len('{mark}')", "print(add(1, 2))"])
+        completion = extract_completion(ADD, CHAT, f"Here:\n\n```python\n{program}\n```")
+        assert mark in completion and "print" not in completion
+        samples.append(Sample("t/0", completion))
+    verdicts = [verdict for _, verdict in judge_samples({"t/0": ADD}, samples, Limits())]
+    assert [verdict.passed for verdict in verdicts] == [True] * 27
 
 
 def test_other_parameters_replace_the_function() -> None:
