@@ -23,7 +23,7 @@ class ByteProgress:
     def advance(self, size: int) -> None:
         """Count `size` bytes more."""
         before, self._done = self._done, self._done + size
-        if units := self._done // _MEBIBYTE - before // _MEBIBYTE:
+        if units := _units(self._done) - _units(before):
             self._bar.advance(units)
 
     def reach(self, size: int) -> None:
@@ -33,7 +33,11 @@ class ByteProgress:
 
 def byte_bar(name: str, size: int) -> Progress:
     """Return the bar for work of `size` bytes."""
-    return Progress(name, total=max(1, size // _MEBIBYTE), unit="MiB")
+    return Progress(name, total=_units(size), unit="MiB")
+
+
+def _units(size: int) -> int:
+    return -(-size // _MEBIBYTE)
 
 
 def write_blocks(

@@ -57,6 +57,13 @@ class Segment(NamedTuple):
     length: int
 
 
+class StoredCrc32(NamedTuple):
+    """A checksum at the end of a file, of the `length` bytes before it."""
+
+    length: int
+    crc32: int
+
+
 @dataclass(frozen=True)
 class CkptEntry:
     """Where a parameter lies in the file: its shape and the runs of bytes that, joined, are its content."""
@@ -94,6 +101,17 @@ def scan_ckpt(path: Path) -> list[CkptEntry]:
             raise UserError(f"{path}: truncated, or not a MindSpore .ckpt{place}; fetch or convert it again") from error
 
 
+def stored_crc32(path: Path) -> StoredCrc32 | None:
+    """Return the checksum that MindSpore put at the end of a file; None when it put none."""
+    size = path.stat().st_size
+    with open(path, "rb") as stream:
+        stream.seek(max(0, size - _CRC_DIGITS - len(_CRC)))
+        tail = stream.read()
+    if not tail.startswith(_CRC):
+        return None
+    return StoredCrc32(size - len(tail), int.from_bytes(tail[len(_CRC) :], "big"))
+
+
 def read_ckpt(path: Path) -> Iterator[TensorRecord]:
     """Yield the parameters of a .ckpt file in file order, holding one at a time; raises UserError as `scan_ckpt`."""
     entries = scan_ckpt(path)
@@ -121,7 +139,8 @@ def _scan(buffer: mmap.mmap, stop: int, path: Path) -> list[CkptEntry]:
         if field.number == _MARK and field.kind == SPAN:
             mark = bytes(buffer[field.start : field.stop])
             marked = marked or mark == _BEGIN
-            promised = int(mark.removeprefix(_END)) if mark.startswith(_END) else promised
+            count = mark.removeprefix(_END)
+            promised = int(count) if count != mark and count.isdigit() else promised
             continue
         if field.number != _VALUE or field.kind != SPAN:
             raise WireError(field.start, f"unknown field {field.number}")

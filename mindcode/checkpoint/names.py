@@ -3,6 +3,7 @@
 `{}` stands for the layer number. Every mapping in either direction is derived from this table.
 """
 
+import math
 import re
 from typing import Literal, NamedTuple
 
@@ -56,6 +57,16 @@ def translate(name: str, source: Dialect, target: Dialect) -> str | None:
         if getattr(row, source) == pattern:
             return str(getattr(row, target)).format(found.group() if found else "")
     return None
+
+
+def order_in_checkpoint(name: str) -> tuple[int, float]:
+    """Return a key for sorting tensors: weights before each kind of state, each in the order of the network.
+
+    Within a layer, and among tensors of unknown names, the order stays as it was.
+    """
+    kind = next((number for number, prefix in enumerate(STATE_PREFIXES, 1) if name.startswith(prefix)), 0)
+    layer = _LAYER.search(name)
+    return kind, float(layer.group()) if layer else -1.0 if name.endswith(EMBEDDING) else math.inf
 
 
 def is_rotary_table(name: str) -> bool:

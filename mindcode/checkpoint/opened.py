@@ -19,7 +19,7 @@ from mindcode.checkpoint.dtypes import FORMATS
 from mindcode.checkpoint.manifest import Manifest, TensorSlices, is_manifest, read_manifest
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.parallel.dims import ParallelDims
-from mindcode.parallel.plan import Placement
+from mindcode.parallel.plan import Placement, Shape
 from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
 
@@ -139,14 +139,18 @@ def check_file(file: Path, number: int, manifest: Manifest) -> dict[str, CkptEnt
     entries = {entry.name: entry for entry in scan_ckpt(file)}
     for name, tensor in manifest.tensors.items():
         for placement in tensor.placements(number):
-            entry = entries.get(name)
-            if entry is None or (entry.dtype, entry.shape) != (tensor.dtype, placement.shape):
-                found = f"{entry.dtype} {list(entry.shape)}" if entry else "nothing"
-                raise UserError(
-                    f"{file}: holds {found} for {name}, the manifest says {tensor.dtype} {list(placement.shape)}; "
-                    "the file is of another checkpoint"
-                )
+            check_entry(file, name, entries.get(name), tensor.dtype, placement.shape)
     return entries
+
+
+def check_entry(file: Path, name: str, entry: CkptEntry | None, dtype: str, shape: Shape) -> None:
+    """Raise UserError unless a tensor in a file has the format and shape that the manifest states."""
+    if entry is None or (entry.dtype, entry.shape) != (dtype, shape):
+        found = f"{entry.dtype} {list(entry.shape)}" if entry else "nothing"
+        raise UserError(
+            f"{file}: holds {found} for {name}, the manifest says {dtype} {list(shape)}; "
+            "the file is of another checkpoint"
+        )
 
 
 def open_sharded(path: Path) -> Checkpoint:

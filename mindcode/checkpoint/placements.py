@@ -49,6 +49,8 @@ class Split:
         Raises UserError when the stages do not hold exactly these layers.
         """
         layers = 1 + max((int(match[1]) for name in shapes if (match := _LAYER.search(name))), default=-1)
+        if isinstance(offset, tuple) and len(offset) != dims.pipeline_stage:
+            raise UserError(f"offset: {len(offset)} numbers for {dims.pipeline_stage} stages; give one for each")
         held = len(stage_of_layers(layers, dims.pipeline_stage, offset))
         if held != layers:
             raise UserError(

@@ -10,7 +10,7 @@ manifest replaces the notes at the end. Numbers without dimensions go into every
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from mindcode.checkpoint.block_file import ByteProgress, byte_bar, write_blocks
 from mindcode.checkpoint.blocks import whole
 from mindcode.checkpoint.by_strategy import Source
 from mindcode.checkpoint.manifest import Part, Position, combine, read_manifest, read_part, write_manifest
+from mindcode.checkpoint.names import order_in_checkpoint
 from mindcode.checkpoint.opened import Checkpoint, readable_manifests
 from mindcode.checkpoint.reshard_workers import Job, note_pattern, run_jobs, size_of
 from mindcode.checkpoint.shard_file import check_space
@@ -38,6 +39,18 @@ class Divides(Protocol):
 
     def placements(self, shapes: Mapping[str, Shape], rank: int) -> dict[str, Placement]:
         """Return the block of every tensor that `rank` holds."""
+
+
+@dataclass(frozen=True)
+class Undivided:
+    """One rank holds everything."""
+
+    dims: ParallelDims = field(default_factory=ParallelDims)
+
+    def placements(self, shapes: Mapping[str, Shape], rank: int) -> dict[str, Placement]:
+        """Return all tensors, whole."""
+        assert rank == 0
+        return {name: whole(shape) for name, shape in shapes.items()}
 
 
 @dataclass(frozen=True)
@@ -62,8 +75,8 @@ class Target:
 
 
 def shapes_of(checkpoint: Checkpoint) -> dict[str, Shape]:
-    """Return the global shape of every tensor."""
-    return {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    """Return the global shape of every tensor, in an order that does not depend on how it was split."""
+    return {name: checkpoint.tensors[name].shape for name in sorted(checkpoint.tensors, key=order_in_checkpoint)}
 
 
 def merge(source: Source, path: Path) -> int:
@@ -76,7 +89,7 @@ def merge(source: Source, path: Path) -> int:
     size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
     check_space(path, size, _ADVICE)
     with byte_bar(path.name, size) as bar:
-        placements = {name: whole(shape) for name, shape in shapes_of(checkpoint).items()}
+        placements = Undivided().placements(shapes_of(checkpoint), rank=0)
         write_blocks(checkpoint, path, placements, ByteProgress(bar).advance)
     return path.stat().st_size
 

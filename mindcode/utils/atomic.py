@@ -93,4 +93,13 @@ def _runs(temporary: Path) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    return not _is_zombie(int(number))
+
+
+def _is_zombie(number: int) -> bool:
+    """Whether a process has ended and nobody has asked for its exit code, as happens in containers."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return state[:1] == ["Z"]

@@ -60,3 +60,15 @@ def test_a_kill_keeps_the_old_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(target)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert target.read_text() == "old"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at a process without a parent to ask for it")
+def test_what_a_process_left_that_only_its_parent_remembers_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        left = tmp_path / f".file.txt.{process.pid}.tmp"
+        left.touch()
+        with atomic_open(target) as stream:
+            stream.write("new")
+        assert not left.exists()
