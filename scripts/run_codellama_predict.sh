@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
 # Generate with a checkpoint, under the name and with the arguments that MindFormers' users know.
 #
-#   bash scripts/run_codellama_predict.sh CONFIG CKPT DEVICE_NUM [PROMPTS [OUTPUT]]
-#   bash scripts/run_codellama_predict.sh CONFIG CKPT TOKENIZER DEVICE_NUM [PROMPTS [OUTPUT]]
+#   bash scripts/run_codellama_predict.sh CONFIG CKPT DEVICE_NUM [PROMPTS [OUTPUT]] [-- FLAGS]
+#   bash scripts/run_codellama_predict.sh CONFIG CKPT TOKENIZER DEVICE_NUM [PROMPTS [OUTPUT]] [-- FLAGS]
 #
 # PROMPTS is a text file (one prompt a line), a .jsonl file, or the word humaneval, which writes samples.jsonl (or OUTPUT)
-# for evaluate_functional_correctness. Without PROMPTS two short prompts are answered.
+# for evaluate_functional_correctness. Without PROMPTS two short prompts are answered. FLAGS go to `mindcode predict`
+# as they are, for example `-- --chat_template codellama-instruct` or `-- --device_target CPU`.
 set -euo pipefail
 
 usage() {
-    echo "usage: bash scripts/run_codellama_predict.sh CONFIG CKPT [TOKENIZER] DEVICE_NUM [PROMPTS [OUTPUT]]" >&2
+    echo "usage: bash scripts/run_codellama_predict.sh CONFIG CKPT [TOKENIZER] DEVICE_NUM [PROMPTS [OUTPUT]] [-- FLAGS]" >&2
     exit 2
 }
+
+places=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    places+=("$1")
+    shift
+done
+flags=("${@:2}")
+set -- ${places[@]+"${places[@]}"}
 
 [ $# -ge 3 ] || usage
 config=$1 checkpoint=$2
@@ -37,4 +46,5 @@ elif [ -n "$prompts" ]; then
 else
     input=(--predict_data 'def bubble_sort(arr):\n' 'def quick_sort(arr):\n')
 fi
-exec mindcode predict --config "$config" --load_checkpoint "$checkpoint" ${tokenizer[@]+"${tokenizer[@]}"} "${input[@]}" --use_parallel False
+exec mindcode predict --config "$config" --load_checkpoint "$checkpoint" ${tokenizer[@]+"${tokenizer[@]}"} "${input[@]}" \
+    --use_parallel False ${flags[@]+"${flags[@]}"}

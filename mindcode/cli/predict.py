@@ -161,9 +161,10 @@ def _humaneval(job: PredictJob) -> int:
         top_p=job.sampling.top_p,
         repetition_penalty=job.sampling.repetition_penalty,
     )
-    plan = GenerationPlan(sampling, job.prompt_style, job.completion_form, job.num_samples, job.config.seed)
     output = job.output_file or SAMPLES
     backend = DeferredBackend(job.config, job.model_file, job.chat_template, _batch_size(job))
+    style = backend.prompt_style(job.prompt_style)
+    plan = GenerationPlan(sampling, style, job.completion_form, job.num_samples, job.config.seed)
     start = time.monotonic()
     summary = generate_samples(select(load_problems(), limit=job.limit), plan, backend, output)
     print(_speed(time.monotonic() - start, summary.answer_tokens))

@@ -5,8 +5,11 @@ from pathlib import Path
 
 from mindcode.cli.predict_model import build_engine, find_model, identity
 from mindcode.config.schema import RunConfig
+from mindcode.data.templates import OWN_TEMPLATE, find_template
+from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
 from mindcode.evaluation.types import Answer, AnswerRequest, Sampling
-from mindcode.generation.prompts import PromptEncoder
+from mindcode.generation.prompts import NO_TEMPLATE, PromptEncoder
+from mindcode.utils.errors import UserError
 
 
 class DeferredBackend:
@@ -20,6 +23,23 @@ class DeferredBackend:
     def identity(self) -> Mapping[str, str]:
         """Name what decides the answers."""
         return {**identity(self._loaded), "chat_template": self._template}
+
+    def prompt_style(self, asked: str) -> str:
+        """Return the style asked for; if none is, `chat` where there is a chat template, else `completion`.
+
+        Raises UserError for a chat without a template.
+        """
+        tokenizer = self._loaded.tokenizer
+        template = self._template or (OWN_TEMPLATE if tokenizer.chat_template else NO_TEMPLATE)
+        style = asked or ("completion" if template == NO_TEMPLATE else "chat")
+        if PROMPT_STYLES[style].question:
+            if template == NO_TEMPLATE:
+                raise UserError(
+                    f"--prompt_style {style}: {self._loaded.tokenizer_path} has no chat template; give --prompt_style "
+                    "completion, or for an instruct model --chat_template codellama-instruct"
+                )
+            find_template(tokenizer, template)
+        return style
 
     def answers(self, requests: Iterable[AnswerRequest], sampling: Sampling) -> Iterator[Answer]:
         """Yield each answer as soon as it is finished, in any order."""

@@ -21,6 +21,7 @@ _MODEL_FLAGS = {
     "top_p": "sample among the fewest tokens whose probability reaches this",
     "repetition_penalty": "above 1 makes tokens already present less likely",
 }
+_STYLE_HELP = "humaneval's prompts (default: chat where there is a chat template, else completion)"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class PredictJob:
     sampling: SamplingParams
     chat_template: str
     prompt_style: str
+    """A name in PROMPT_STYLES; empty: what suits the tokenizer."""
     completion_form: str
     limit: int | None
     """Only the first so many problems of HumanEval."""
@@ -90,7 +92,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop", action="append", type=_unescaped, default=[], help="ends the answer; repeatable")
     for name, text in _MODEL_FLAGS.items():
         parser.add_argument(f"--{name}", type=_number, metavar="N", help=text)
-    parser.add_argument("--prompt_style", default="chat", choices=list(PROMPT_STYLES), help="humaneval's prompts")
+    parser.add_argument("--prompt_style", default="", choices=list(PROMPT_STYLES), help=_STYLE_HELP)
     parser.add_argument("--completion_form", default="continuation", choices=list(COMPLETION_FORMS))
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N problems of humaneval")
 

@@ -150,8 +150,9 @@ def _settings(plan: GenerationPlan, backend: Backend) -> dict[str, Any]:
 def _claim(output: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings, or compare them with those that the file was begun with."""
     path = settings_path(output)
-    if not output.exists() or not path.exists():
-        if output.exists():
+    begun = output.exists() and output.stat().st_size > 0
+    if not begun or not path.exists():
+        if begun:
             raise UserError(f"{output} exists without {path.name}: not written by this command; choose another name")
         with atomic_open(path) as stream:
             json.dump(settings, stream, indent=2, ensure_ascii=False)

@@ -15,12 +15,12 @@ def settings_path(output: Path) -> Path:
 
 
 def claim(output: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings of a new output, or compare them with those that an existing one was begun with.
+    """Write the settings of a new (or empty) output, or compare them with those that an existing one was begun with.
 
     Raises UserError when they differ, and when the output exists without settings.
     """
     path = settings_path(output)
-    if not output.exists():
+    if not output.exists() or output.stat().st_size == 0:
         with atomic_open(path) as stream:
             json.dump(settings, stream, indent=2, ensure_ascii=False)
         return

@@ -1,6 +1,7 @@
 """`mindcode predict` on a tiny network: forms of prompts, files that are continued, errors."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord
 from mindcode.cli.main import guard
+from mindcode.cli.predict_backend import DeferredBackend
 from mindcode.config.loader import load_config
 from mindcode.data.tokenizer import load_tokenizer
 from mindcode.model.stats import parameter_shapes
@@ -81,10 +83,15 @@ def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(
 
 
 def test_humaneval_writes_samples(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    command = [*model, "--input_file", "humaneval", "--prompt_style", "completion", "--limit", "2"]
+    command = [*model, "--input_file", "humaneval", "--limit", "2"]
+    assert guard(VERB, [*command, "--prompt_style", "chat"]) == 2
+    assert "tokenizer.model has no chat template; give --prompt_style completion" in capsys.readouterr().err
+    assert guard(VERB, [*command, "--chat_template", "codellama"]) == 2
+    assert list(Path().iterdir()) == [], "a refused command leaves nothing behind"
     assert guard(VERB, [*command, "--seed", "5", "--model.model_config.max_new_tokens", "4"]) == 0
     assert "samples: samples.jsonl (2 new, 0 kept" in capsys.readouterr().out
     assert {row["task_id"] for row in rows("samples.jsonl")} == {"HumanEval/0", "HumanEval/1"}
+    assert json.loads(Path("samples.jsonl.settings.json").read_text())["prompt_style"] == "completion"
 
 
 @pytest.mark.parametrize(
@@ -123,9 +130,57 @@ def test_config_path_is_config(model: list[str], capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
+    ("template", "asked", "style"),
+    [
+        ("", "", "completion"),
+        ("none", "", "completion"),
+        ("codellama-instruct", "", "chat"),
+        ("codellama-instruct", "chat-free", "chat-free"),
+        ("codellama-instruct", "completion", "completion"),
+    ],
+)
+def test_the_prompt_style_suits_the_tokenizer(model: list[str], template: str, asked: str, style: str) -> None:
+    config = load_config(Path(model[1]), [("load_checkpoint", model[3])])
+    assert DeferredBackend(config, None, template, 1).prompt_style(asked) == style
+
+
+def test_a_chat_template_makes_chat_the_style(model: list[str], repository: Path) -> None:
+    folder = Path("chat")
+    shutil.copytree(Path(model[3]).parent, folder)
+    (folder / "tokenizer_config.json").write_text('{"chat_template": "{{ messages[0].content }}"}', encoding="utf-8")
+    config = load_config(folder / "run.yaml", [("load_checkpoint", str(folder / "model.ckpt"))])
+    assert DeferredBackend(config, None, "", 1).prompt_style("") == "chat"
+
+
+def test_an_empty_output_file_is_a_new_one(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*model, "--predict_data", "one", "--output_file", "out.jsonl"]
+    Path("out.jsonl").touch()
+    Path("out.jsonl.settings.json").write_text('{"seed": 99}', encoding="utf-8")
+    assert guard(VERB, command) == 0
+    assert len(rows("out.jsonl")) == 1
+    assert guard(VERB, [*command, "--seed", "4"]) == 2
+
+
+def test_the_script_passes_flags_on(repository: Path) -> None:
+    """A stand-in for `mindcode` shows the command line that it was given."""
+    mindcode = Path("bin/mindcode")
+    mindcode.parent.mkdir()
+    mindcode.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    mindcode.chmod(0o755)
+    script = str(repository / "scripts" / "run_codellama_predict.sh")
+    environment = {**os.environ, "PATH": f"{mindcode.parent.resolve()}:{os.environ['PATH']}"}
+    command = ["bash", script, "a.yaml", "a.ckpt", "1", "humaneval", "--", "--stop", "a b", "--limit", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    words = ["predict", "--config", "a.yaml", "--load_checkpoint", "a.ckpt", "--input_file", "humaneval"]
+    words += ["--output_file", "samples.jsonl", "--use_parallel", "False", "--stop", "a b", "--limit", "2"]
+    assert done.stdout.splitlines() == words
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["a.yaml", "a.ckpt"], "usage: "),
+        (["a.yaml", "--", "a.ckpt", "1"], "usage: "),
         (["a.yaml", "a.ckpt", "8"], "DEVICE_NUM 8: prediction runs on one device here; give 1"),
         (["a.yaml", "a.ckpt", "tokenizer.model", "1"], "DEVICE_NUM: expected a number"),
     ],

@@ -65,6 +65,13 @@ def test_a_finished_file_is_left_alone_and_more_samples_are_added(tmp_path: Path
     assert generate_samples(PROBLEMS, replace(PLAN, n_samples=4), EchoBackend(), output).made == 20 - 6
 
 
+def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
+    output = tmp_path / "samples.jsonl"
+    output.touch()
+    settings_path(output).write_text("{}", encoding="utf-8")
+    assert generate_samples(PROBLEMS[:1], PLAN, EchoBackend(), output).made == 3
+
+
 def test_killed_at_any_point_it_ends_with_the_same_samples(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
     generate_samples(PROBLEMS, PLAN, EchoBackend(), whole)
