@@ -3,14 +3,14 @@
 {"instruction", "input", "output"} becomes {"id", "conversations": [{"from": "human", …}, {"from": "gpt", …}]}.
 """
 
+import filecmp
 import json
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mindcode.data.records import Record, read_records
-from mindcode.utils.atomic import atomic_open
+from mindcode.utils.atomic import atomic_path
 from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import lookup
 
@@ -39,22 +39,32 @@ PROMPTS: dict[str, Callable[[str, str], str]] = {"alpaca": _alpaca_prompt, "plai
 def convert_alpaca(data_path: Path, output_path: Path, prompt: str = "alpaca") -> int:
     """Convert a JSON list or JSONL file of alpaca rows to a JSON list of conversations; return their number.
 
-    The output appears whole or not at all. Raises UserError that names the file and the record for a bad row.
+    The output appears whole or not at all. Raises UserError that names the file and the record for a bad row, and for
+    an output that exists and holds anything else (the input itself, for one).
     """
     make_prompt = lookup(PROMPTS, prompt, "--prompt")
     if output_path.is_dir():
         raise UserError(f"{output_path}: is a folder; --output_path is the name of a file")
-    count = 0
     try:
-        with atomic_open(output_path) as stream:
-            for count, row in enumerate(_conversations(data_path, make_prompt), start=1):
-                stream.write("[\n" if count == 1 else ",\n")
-                stream.write(textwrap.indent(json.dumps(row, ensure_ascii=False, indent=2), "  "))
+        with atomic_path(output_path) as temporary:
+            count = _write(temporary, _conversations(data_path, make_prompt))
             if not count:
                 raise UserError(f"{data_path}: no rows")
-            stream.write("\n]\n")
+            if output_path.exists() and not filecmp.cmp(temporary, output_path, shallow=False):
+                raise UserError(f"{output_path}: exists and holds something else; remove it or choose another name")
     except OSError as error:
         raise UserError(f"{output_path}: cannot write here ({error.strerror or error})") from error
+    return count
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write a JSON list, row by row; return their number."""
+    count = 0
+    with open(path, "w", encoding="utf-8") as stream:
+        for count, row in enumerate(rows, start=1):
+            stream.write("[\n  " if count == 1 else ",\n  ")
+            stream.write(json.dumps(row, ensure_ascii=False, indent=2).replace("\n", "\n  "))
+        stream.write("\n]\n")
     return count
 
 

@@ -11,7 +11,7 @@ from mindcode.utils.errors import UserError
 ROWS = [
     {"instruction": "Add.", "input": "1 2", "output": "3"},
     {"instruction": "Sag hallö.", "input": "", "output": "hallö"},
-    {"instruction": "No input.", "output": "x"},
+    {"instruction": "No input.", "output": "x\u2028\u2029\x85\x1cy\r\n"},
 ]
 TASK = "Below is an instruction that describes a task"
 REQUEST = "Write a response that appropriately completes the request."
@@ -63,6 +63,17 @@ def test_bad_rows_are_named_and_nothing_is_left(tmp_path: Path, text: str, messa
     with pytest.raises(UserError, match=message):
         convert_alpaca(tmp_path / "rows", tmp_path / "out" / "out.json")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_only_the_same_file_is_written_again(tmp_path: Path) -> None:
+    rows, output = tmp_path / "rows", tmp_path / "out.json"
+    rows.write_text(json.dumps(ROWS))
+    assert convert_alpaca(rows, output) == convert_alpaca(rows, output) == 3
+    for existing, prompt in ((rows, "alpaca"), (output, "plain")):
+        before = existing.read_bytes()
+        with pytest.raises(UserError, match=f"{existing.name}: exists and holds something else"):
+            convert_alpaca(rows, existing, prompt)
+        assert existing.read_bytes() == before
 
 
 def test_a_folder_is_no_output(tmp_path: Path) -> None:
