@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.shards import STATE, no_barrier, whole_records
+from helpers.shards import STATE, no_barrier, random_tensors, save_run, whole_records
 
 from mindcode.checkpoint.manifest import Position
+from mindcode.checkpoint.placements import Split
 from mindcode.checkpoint.sharded import ShardedStore
-from mindcode.config.schema import OptimizerConfig, RunConfig
+from mindcode.config.schema import OptimizerConfig, ParallelConfig, RunConfig
+from mindcode.parallel.dims import ParallelDims
 from mindcode.training import manifest
-from mindcode.training.resume import checkpoint_to_continue, weights_file
+from mindcode.training.resume import checkpoint_to_continue, open_in_split, weights_file
 from mindcode.utils.errors import UserError
 
 
@@ -98,3 +100,17 @@ def test_the_manifest_says_what_ran(tmp_path: Path) -> None:
     assert read["data"] == {str(data): before}
     data.write_bytes(bytes(150_000) + b"1" + bytes(149_999))
     assert manifest.fingerprint(data) != before
+
+
+def test_another_split_is_read_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    tensors = random_tensors()
+    split = Split.of_tensors({name: tensor.shape for name, tensor in tensors.items()}, ParallelDims(1, 2, 2))
+    path = save_run(tmp_path, tensors, split, Position(1, 5))
+    same = RunConfig(use_parallel=True, parallel_config=ParallelConfig(model_parallel=2, pipeline_stage=2))
+    other = replace(same, parallel_config=ParallelConfig(data_parallel=2))
+    assert open_in_split(path, same).dims == ParallelDims(1, 2, 2)
+    for config in (other, RunConfig()):
+        with pytest.raises(UserError, match=r"written with data_parallel 1, model_parallel 2.*--auto_trans_ckpt True"):
+            open_in_split(path, config)
+        opened = open_in_split(path, replace(config, auto_trans_ckpt=True))
+        assert opened.tensors.keys() == tensors.keys()
