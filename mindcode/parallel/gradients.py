@@ -1,6 +1,6 @@
 """Gradients that several processes must add up, in few and large messages.
 
-    sums = GradientSums((Bucketed(group, indices=(0, 3), factor=0.5), ...), shapes)
+    sums = GradientSums((Addition(group, indices=(0, 3), factor=0.5), ...), shapes)
     gradients = sums(gradients)
 
 All messages of a step form one chain: each waits for the one before it and the first for the whole backward pass, so
@@ -29,35 +29,75 @@ class Addition:
     factor: float = 1.0
 
 
-class _BucketSum(nn.Cell):
-    """(gradients, what to wait for) -> the gradients of one message, added up."""
+class Take(nn.Cell):
+    """(tensors) -> those at the given places.
+
+    Mapped, not looped over: the graph compiler nests the rounds of a loop, and a network has hundreds of gradients.
+    """
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        super().__init__(auto_prefix=False)
+        self.indices = tuple(indices)
+        self.map, self.partial = ops.HyperMap(), ops.Partial()
+
+    def construct(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return self.map(self.partial(self._one, tensors), self.indices)
+
+    def _one(self, tensors: tuple[Tensor, ...], index: int) -> Tensor:
+        return tensors[index]
+
+
+class _Message(nn.Cell):
+    """(gradients, what to wait for) -> some of the gradients, added up in one message."""
 
     def __init__(self, addition: Addition, shapes: Sequence[tuple[int, ...]]) -> None:
         super().__init__(auto_prefix=False)
-        self.sum, self.factor, self.indices = Sum(addition.group), addition.factor, addition.indices
-        self.shapes = tuple(shapes[index] for index in addition.indices)
-        self.sizes = tuple(prod(shape) for shape in self.shapes)
-        self.reshape, self.concat, self.scale, self.cast = ops.Reshape(), ops.Concat(), ops.Mul(), ops.Cast()
+        self.take, self.sum, self.factor = Take(addition.indices), Sum(addition.group), addition.factor
+        self.sizes = tuple(prod(shapes[index]) for index in addition.indices)
+        self.map, self.reshape, self.concat = ops.HyperMap(), ops.Reshape(), ops.Concat()
+        self.scale, self.cast = ops.Mul(), ops.Cast()
 
     def construct(self, gradients: tuple[Tensor, ...], before: Tensor) -> tuple[Tensor, ...]:
-        flat: tuple[Tensor, ...] = ()
-        for index in self.indices:
-            flat += (self.reshape(gradients[index], (-1,)),)
-        message = flat[0] if len(flat) == 1 else self.concat(flat)
-        total = self.sum(ops.depend(message, before))
-        if self.factor != 1.0:
-            total = self.scale(total, self.cast(self.factor, total.dtype))
-        if len(flat) == 1:
-            return (self.reshape(total, self.shapes[0]),)
-        return self._parts(total)
+        own = self.take(gradients)
+        if len(own) == 1:
+            return (self._total(own[0], before),)
+        total = self._total(self.concat(self.map(self._flat, own)), before)
+        return self.map(self._like, ops.split(total, self.sizes), own)
 
-    def _parts(self, total: Tensor) -> tuple[Tensor, ...]:
-        parts: tuple[Tensor, ...] = ()
-        start = 0
-        for shape, size in zip(self.shapes, self.sizes):  # noqa: B905 (the graph compiler knows no keywords of zip)
-            parts += (self.reshape(total[start : start + size], shape),)
-            start += size
-        return parts
+    def _total(self, message: Tensor, before: Tensor) -> Tensor:
+        total = self.sum(ops.depend(message, before))
+        return total if self.factor == 1.0 else self.scale(total, self.cast(self.factor, total.dtype))
+
+    def _flat(self, gradient: Tensor) -> Tensor:
+        return self.reshape(gradient, (-1,))
+
+    def _like(self, part: Tensor, gradient: Tensor) -> Tensor:
+        return self.reshape(part, gradient.shape)
+
+
+class _Added(nn.Cell):
+    """gradients -> gradients, those of one addition replaced by their sums."""
+
+    def __init__(self, addition: Addition, shapes: Sequence[tuple[int, ...]]) -> None:
+        super().__init__(auto_prefix=False)
+        buckets = list(_buckets(addition, shapes))
+        self.messages = nn.CellList([_Message(bucket, shapes) for bucket in buckets], auto_prefix=False)
+        places = {index: (m, n) for m, bucket in enumerate(buckets) for n, index in enumerate(bucket.indices)}
+        self.message_of = tuple(places.get(index, (-1, -1))[0] for index in range(len(shapes)))
+        self.place_in_it = tuple(places.get(index, (-1, -1))[1] for index in range(len(shapes)))
+        self.map, self.partial = ops.HyperMap(), ops.Partial()
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        before = gradients
+        sums: tuple[tuple[Tensor, ...], ...] = ()
+        for message in self.messages:
+            parts = message(gradients, before)
+            sums += (parts,)
+            before = parts[0]
+        return self.map(self.partial(self._choose, sums), gradients, self.message_of, self.place_in_it)
+
+    def _choose(self, sums: tuple[tuple[Tensor, ...], ...], gradient: Tensor, message: int, place: int) -> Tensor:
+        return gradient if message < 0 else sums[message][place]
 
 
 class GradientSums(nn.Cell):
@@ -65,25 +105,13 @@ class GradientSums(nn.Cell):
 
     def __init__(self, additions: Sequence[Addition], shapes: Sequence[tuple[int, ...]]) -> None:
         super().__init__(auto_prefix=False)
-        buckets = [bucket for addition in additions if addition.group.size > 1 for bucket in _buckets(addition, shapes)]
-        self.messages = nn.CellList([_BucketSum(bucket, shapes) for bucket in buckets], auto_prefix=False)
-        self.places = tuple(_places(bucket, len(shapes)) for bucket in buckets)
+        added = [_Added(addition, shapes) for addition in additions if addition.group.size > 1]
+        self.additions = nn.CellList(added, auto_prefix=False)
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        before = gradients
-        for message, places in zip(self.messages, self.places):  # noqa: B905
-            summed = message(gradients, before)
-            before = summed[0]
-            merged: tuple[Tensor, ...] = ()
-            for index in range(len(gradients)):
-                merged += (gradients[index] if places[index] < 0 else summed[places[index]],)
-            gradients = merged
+        for addition in self.additions:
+            gradients = addition(gradients)
         return gradients
-
-
-def _places(bucket: Addition, count: int) -> tuple[int, ...]:
-    """For each gradient its place in the message, or -1."""
-    return tuple(bucket.indices.index(index) if index in bucket.indices else -1 for index in range(count))
 
 
 def _buckets(addition: Addition, shapes: Sequence[tuple[int, ...]]) -> Iterator[Addition]:
