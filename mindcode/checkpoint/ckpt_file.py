@@ -101,6 +101,13 @@ def scan_ckpt(path: Path) -> list[CkptEntry]:
             raise UserError(f"{path}: truncated, or not a MindSpore .ckpt{place}; fetch or convert it again") from error
 
 
+def is_marked(path: Path) -> bool:
+    """Whether a file was written by CkptWriter."""
+    mark = span_field(_MARK, _BEGIN)
+    with open(path, "rb") as stream:
+        return stream.read(len(mark)) == mark
+
+
 def stored_crc32(path: Path) -> StoredCrc32 | None:
     """Return the checksum that MindSpore put at the end of a file; None when it put none."""
     size = path.stat().st_size

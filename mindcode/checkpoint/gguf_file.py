@@ -89,7 +89,9 @@ def read_gguf(path: Path) -> GgufFile:
             key = reader.text()
             metadata[key] = reader.value(reader.number("I"))
         tensors = [_tensor(reader) for _ in range(tensor_count)]
-        alignment = int(metadata.get("general.alignment", 32))
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment < 1:
+            raise UserError(f"{path}: general.alignment is {alignment!r}, expected a number of bytes; fetch it again")
         start = -(-stream.tell() // alignment) * alignment
     names = [tensor.name for tensor in tensors]
     if len(set(names)) != len(names):

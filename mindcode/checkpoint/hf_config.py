@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from mindcode.checkpoint.stated_sizes import stated_sizes
 from mindcode.config.model_schema import ModelConfig, RopeScaling
 from mindcode.utils.errors import UserError
 
@@ -22,72 +23,71 @@ _ROPE_KEYS = {
     "llama3": ("factor", "original_max_position_embeddings", "low_freq_factor", "high_freq_factor"),
 }
 _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-_SEQ_LENGTH = 2048
+_NAMES = {
+    "hidden_size": "hidden_size",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+    "num_key_value_heads": "n_kv_heads",
+    "vocab_size": "vocab_size",
+    "intermediate_size": "intermediate_size",
+    "max_position_embeddings": "max_position_embedding",
+    "rms_norm_eps": "rms_norm_eps",
+    "tie_word_embeddings": "tie_word_embeddings",
+    "bos_token_id": "bos_token_id",
+    "eos_token_id": "eos_token_id",
+    "pad_token_id": "pad_token_id",
+}
+_DEFAULTS = {"intermediate_size": 11008, "rms_norm_eps": 1e-6}
+"""What transformers assumes, where ModelConfig assumes something else."""
+_BUILT = {"attention_bias": False, "mlp_bias": False, "hidden_act": "silu"}
 
 
 def config_from_hf(data: dict[str, Any], path: Path) -> ModelConfig:
-    """Translate a config.json; raises UserError for an architecture or a setting that is not built here."""
-    _check_llama(data, path)
-    method, scaling, theta = _rope(data, path)
-    bos, eos = data.get("bos_token_id"), data.get("eos_token_id")
-    bos = 1 if bos is None else bos
-    eos = tuple(eos) if isinstance(eos, list) else (2 if eos is None else eos)
-    positions = data.get("max_position_embeddings")
-    return ModelConfig(
-        seq_length=min(positions or _SEQ_LENGTH, _SEQ_LENGTH),
-        hidden_size=data["hidden_size"],
-        num_layers=data["num_hidden_layers"],
-        num_heads=data["num_attention_heads"],
-        n_kv_heads=data.get("num_key_value_heads"),
-        vocab_size=data["vocab_size"],
-        intermediate_size=data.get("intermediate_size", 11008),
-        max_position_embedding=positions,
-        rms_norm_eps=data.get("rms_norm_eps", 1e-6),
-        theta=theta,
-        extend_method=method,
-        scaling_factor=scaling,
-        tie_word_embeddings=bool(data.get("tie_word_embeddings", False)),
-        bos_token_id=bos,
-        eos_token_id=eos,
-        pad_token_id=default_pad(data.get("pad_token_id"), bos, eos),
-    )
+    """Translate a config.json, where null is as good as absent.
 
-
-def default_pad(pad: int | None, bos: int, eos: int | tuple[int, ...]) -> int:
-    """The padding id; a model without one pads with <unk> (0) in Llama's vocabulary, else with its end mark."""
-    if pad is not None:
-        return pad
-    return 0 if bos == 1 else (eos if isinstance(eos, int) else eos[0])
+    Raises UserError for an architecture or a setting that is not built here, and for sizes that no network has.
+    """
+    found = {key: value for key, value in data.items() if value is not None}
+    _check_llama(found, path)
+    sizes = {ours: found[theirs] for theirs, ours in _NAMES.items() if theirs in found}
+    config = stated_sizes({**_DEFAULTS, **sizes, **_rope(found, path)}, path)
+    for key, built in {**_BUILT, "head_dim": config.head_dim}.items():
+        if found.get(key, built) != built:
+            raise UserError(f"{path}: {key} is {found[key]!r}; only {built!r} is built here")
+    return config
 
 
 def _check_llama(data: dict[str, Any], path: Path) -> None:
     if data.get("model_type") != "llama":
         raise UserError(f"{path}: model_type is {data.get('model_type')!r}; only 'llama' can be converted")
-    missing = [key for key in _SIZES if not isinstance(data.get(key), int)]
+    missing = [key for key in _SIZES if key not in data]
     if missing:
         raise UserError(f"{path}: no {missing[0]} in it; fetch it again")
-    head_dim = data["hidden_size"] // data["num_attention_heads"]
-    for key, built in {"attention_bias": False, "mlp_bias": False, "hidden_act": "silu", "head_dim": head_dim}.items():
-        if data.get(key) not in (None, built):
-            raise UserError(f"{path}: {key} is {data[key]!r}; only {built!r} is built here")
 
 
-def _rope(data: dict[str, Any], path: Path) -> tuple[str, float | RopeScaling, float]:
+def _rope(data: dict[str, Any], path: Path) -> dict[str, Any]:
     """Read rotary settings where transformers 4 (rope_theta, rope_scaling) and 5 (rope_parameters) keep them."""
-    found = {**(data.get("rope_scaling") or {}), **(data.get("rope_parameters") or {})}
-    theta = float(found.get("rope_theta", data.get("rope_theta", 10000.0)))
-    kind = found.get("rope_type", found.get("type", "default"))
-    if kind == "default":
-        return "None", 1.0, theta
+    found = {"rope_theta": data.get("rope_theta", 10000.0)}
+    for key in ("rope_scaling", "rope_parameters"):
+        section = data.get(key, {})
+        if not isinstance(section, dict):
+            raise UserError(f"{path}: {key} is {section!r}, expected an object; fetch the file again")
+        found |= {name: value for name, value in section.items() if value is not None}
+    theta = {"theta": found["rope_theta"]}
+    kind = str(found.get("rope_type", found.get("type", "default")))
+    if kind == "default" or (kind == "linear" and found.get("factor") == 1):
+        return theta
     if kind not in _ROPE_TYPES:
         known = ", ".join(_ROPE_TYPES.values())
         raise UserError(f"{path}: rope_scaling type {kind!r} cannot be converted (known: default, {known})")
-    if not isinstance(found.get("factor"), int | float):
+    if "factor" not in found:
         raise UserError(f"{path}: rope_scaling of type {kind!r} has no factor; fetch the file again")
-    if kind == "linear":
-        return "PI", float(found["factor"]), theta
-    values = {ours: found[theirs] for theirs, ours in _ROPE_FIELDS.items() if found.get(theirs) is not None}
-    return _ROPE_TYPES[kind], RopeScaling(**values), theta
+    values = {ours: found[theirs] for theirs, ours in _ROPE_FIELDS.items() if theirs in found}
+    return {
+        **theta,
+        "extend_method": _ROPE_TYPES[kind],
+        "scaling_factor": found["factor"] if kind == "linear" else values,
+    }
 
 
 def config_to_hf(config: ModelConfig, torch_dtype: str) -> dict[str, Any]:

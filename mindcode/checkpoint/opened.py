@@ -120,17 +120,24 @@ def manifest_of(file: Path) -> Path | None:
 
 def problem_of(path: Path, manifest: Manifest) -> str | None:
     """Return what is wrong with the files of a manifest, in one line, or None when all are whole."""
+    if missing := missing_file(path, manifest):
+        return missing
+    try:
+        for number, stored in enumerate(manifest.files):
+            check_file(path.parent / stored.name, number, manifest)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def missing_file(path: Path, manifest: Manifest) -> str | None:
+    """Return which file of a manifest is not there in full size, in one line, or None when all are."""
     for stored in manifest.files:
         file = path.parent / stored.name
         if not file.is_file():
             return f"{file}: missing, named by {path.name}"
         if file.stat().st_size != stored.bytes:
             return f"{file}: {file.stat().st_size} bytes instead of {stored.bytes}"
-    try:
-        for number, stored in enumerate(manifest.files):
-            check_file(path.parent / stored.name, number, manifest)
-    except UserError as error:
-        return str(error)
     return None
 
 
@@ -156,11 +163,8 @@ def check_entry(file: Path, name: str, entry: CkptEntry | None, dtype: str, shap
 def open_sharded(path: Path) -> Checkpoint:
     """Open the checkpoint of a manifest; UserError when a file is missing or is not what the manifest says."""
     manifest = read_manifest(path)
-    for stored in manifest.files:
-        file = path.parent / stored.name
-        if not file.is_file() or file.stat().st_size != stored.bytes:
-            size = f"{file.stat().st_size} bytes" if file.is_file() else "missing"
-            raise UserError(f"{file}: {size}, {path.name} says {stored.bytes} bytes; take another checkpoint")
+    if missing := missing_file(path, manifest):
+        raise UserError(f"{missing}; take another checkpoint")
     files = _Files(path.parent, manifest)
     tensors = {name: files.tensor(name, tensor) for name, tensor in manifest.tensors.items()}
     state = {name: scalar_record(name, *number) for name, number in manifest.state.items()}

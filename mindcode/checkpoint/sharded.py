@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindcode.checkpoint.ckpt_file import TensorRecord
+from mindcode.checkpoint.ckpt_file import TensorRecord, is_marked
 from mindcode.checkpoint.manifest import Position, combine, read_part, write_manifest
-from mindcode.checkpoint.opened import newest_in, readable_manifests
+from mindcode.checkpoint.opened import missing_file, newest_in, readable_manifests
 from mindcode.checkpoint.shard_file import ShardRecord, Shards, check_space, write_shard
 from mindcode.parallel.dims import ParallelDims
 from mindcode.utils.atomic import atomic_open
@@ -123,10 +123,10 @@ class ShardedStore:
     def _remove_unfinished(self) -> None:
         """Delete files of checkpoints that never got a manifest; without any manifest nothing says that they are."""
         named = {file.name for _, manifest in readable_manifests(self.folder) for file in manifest.files}
-        for meta in self.folder.glob(f"rank_*/{META}") if named else ():
-            for row in _meta_rows(meta):
-                if f"{meta.parent.name}/{row['name']}" not in named:
-                    (meta.parent / row["name"]).unlink(missing_ok=True)
+        for path in self.folder.glob(f"rank_*/{glob.escape(self._prefix)}_rank_*-*_*.ckpt") if named else ():
+            # files of the same name that another program wrote are not ours to delete
+            if f"{path.parent.name}/{path.name}" not in named and is_marked(path):
+                path.unlink()
 
     def _shards(self, position: Position) -> Shards:
         return Shards(self.folder, self._prefix, f"{position.epoch}_{position.step}", self.dims.world_size)
@@ -148,18 +148,20 @@ class ShardedStore:
         rows.append({"name": file.name, **position._asdict(), "bytes": file.stat().st_size})
         last = {"last_epoch": position.epoch, "last_step": position.step, "last_ckpt_file": file.name}
         with atomic_open(self.rank_folder / META) as stream:
-            json.dump({**last, "files": rows[-self._keep :]}, stream, indent=1)
+            json.dump({**last, "files": rows}, stream, indent=1)
 
     def _commit(self, shards: Shards, position: Position) -> None:
-        """Make one checkpoint of all ranks' files, then remove what is older than the newest `keep`."""
+        """Make one checkpoint of all ranks' files, then remove what is older than the newest `keep` whole ones."""
         self._join(shards, position)
         listed = readable_manifests(self.folder)
-        kept = {file.name for _, manifest in listed[-self._keep :] for file in manifest.files}
-        for path, manifest in listed[: -self._keep]:
-            path.unlink(missing_ok=True)
-            for file in manifest.files:
-                if file.name not in kept:
-                    (self.folder / file.name).unlink(missing_ok=True)
+        whole = [manifest.sequence for path, manifest in listed if missing_file(path, manifest) is None]
+        oldest = min(whole[-self._keep :], default=0)
+        kept = {file.name for _, manifest in listed if manifest.sequence >= oldest for file in manifest.files}
+        for path, manifest in listed:
+            if manifest.sequence < oldest:
+                path.unlink(missing_ok=True)
+                for name in {file.name for file in manifest.files} - kept:
+                    (self.folder / name).unlink(missing_ok=True)
 
     def _join(self, shards: Shards, position: Position) -> None:
         parts = []

@@ -1,5 +1,6 @@
 """GGUF files as a source: sizes from the metadata, blocks dequantised row by row, llama.cpp's permutation undone."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,15 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
 
 from mindcode.checkpoint.dtypes import BFLOAT16, FLOAT16, FLOAT32
 from mindcode.checkpoint.gguf_file import GgufFile, GgufTensor, read_gguf
-from mindcode.checkpoint.hf_config import default_pad
 from mindcode.checkpoint.names import EMBEDDING, HEAD, is_rotary_table, translate
 from mindcode.checkpoint.sources.types import Source
+from mindcode.checkpoint.stated_sizes import stated_sizes
 from mindcode.checkpoint.tensors import LazyTensor, in_half_rotation, read_span, tensor_in_file
 from mindcode.config.model_schema import ModelConfig, RopeScaling
 from mindcode.utils.errors import UserError
 
 _PLAIN = {"F32": FLOAT32, "F16": FLOAT16, "BF16": BFLOAT16}
 _QUANTISED = ("Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q6_K", "Q5_0", "Q5_1", "Q5_K", "Q2_K", "Q3_K")
-_SEQ_LENGTH = 2048
 _LLAMA3_LENGTH = 8192
 # numpy handles a group of 16 such rows at a time: large enough to be quick, small enough to stay in the cache
 _ROW_VALUES = 8192
@@ -50,46 +50,43 @@ def gguf_config(file: GgufFile, tensors: dict[str, LazyTensor]) -> ModelConfig:
     names = {translate(name, "gguf", "ours"): name for name in tensors}
     if EMBEDDING not in names:
         raise UserError(f"{file.path}: token_embd.weight is missing; fetch it again")
-    method, scaling = _rope_scaling(file, tensors)
-    bos, eos = data.get("tokenizer.ggml.bos_token_id", 1), data.get("tokenizer.ggml.eos_token_id", 2)
-    heads = size("attention.head_count")
-    return ModelConfig(
-        seq_length=min(size("context_length"), _SEQ_LENGTH),
-        hidden_size=size("embedding_length"),
-        num_layers=size("block_count"),
-        num_heads=heads,
-        n_kv_heads=data.get("llama.attention.head_count_kv", heads),
-        vocab_size=tensors[names[EMBEDDING]].shape[0],
-        intermediate_size=size("feed_forward_length"),
-        max_position_embedding=size("context_length"),
-        rms_norm_eps=_decimal(size("attention.layer_norm_rms_epsilon")),
-        theta=_decimal(data.get("llama.rope.freq_base", 10000.0)),
-        extend_method=method,
-        scaling_factor=scaling,
-        tie_word_embeddings=HEAD not in names,
-        bos_token_id=bos,
-        eos_token_id=eos,
-        pad_token_id=default_pad(data.get("tokenizer.ggml.padding_token_id"), bos, eos),
-    )
+    sizes = {
+        "hidden_size": size("embedding_length"),
+        "num_layers": size("block_count"),
+        "num_heads": size("attention.head_count"),
+        "n_kv_heads": data.get("llama.attention.head_count_kv"),
+        "vocab_size": tensors[names[EMBEDDING]].shape[0],
+        "intermediate_size": size("feed_forward_length"),
+        "max_position_embedding": size("context_length"),
+        "rms_norm_eps": _decimal(size("attention.layer_norm_rms_epsilon")),
+        "theta": _decimal(data.get("llama.rope.freq_base")),
+        "tie_word_embeddings": HEAD not in names,
+        "bos_token_id": data.get("tokenizer.ggml.bos_token_id"),
+        "eos_token_id": data.get("tokenizer.ggml.eos_token_id"),
+        "pad_token_id": data.get("tokenizer.ggml.padding_token_id"),
+    }
+    return stated_sizes({**sizes, **_rope_scaling(file, tensors)}, file.path)
 
 
-def _decimal(value: float) -> float:
+def _decimal(value: Any) -> Any:
     """A float32 from the file as the decimal number that was meant: 1e-05, not 9.999999747378752e-06."""
-    return float(str(np.float32(value)))
+    return float(str(np.float32(value))) if isinstance(value, float) else value
 
 
-def _rope_scaling(file: GgufFile, tensors: dict[str, LazyTensor]) -> tuple[str, float | RopeScaling]:
+def _rope_scaling(file: GgufFile, tensors: dict[str, LazyTensor]) -> dict[str, Any]:
     data = file.metadata
     kind, factor = data.get("llama.rope.scaling.type", "none"), _decimal(data.get("llama.rope.scaling.factor", 1.0))
     length = data.get("llama.rope.scaling.original_context_length")
     if "rope_freqs.weight" in tensors:
-        return "LLAMA3", _llama3_scaling(file, tensors["rope_freqs.weight"].read())
+        llama3 = _llama3_scaling(file, tensors["rope_freqs.weight"].read())
+        return {"extend_method": "LLAMA3", "scaling_factor": dataclasses.asdict(llama3)}
     if kind == "none" or (kind == "linear" and factor == 1.0):
-        return "None", 1.0
+        return {}
     if kind == "linear":
-        return "PI", factor
+        return {"extend_method": "PI", "scaling_factor": factor}
     if kind == "yarn":
-        return "YARN", RopeScaling(factor=factor, original_max_position_embedding=length)
+        yarn = {"factor": factor, "original_max_position_embedding": length}
+        return {"extend_method": "YARN", "scaling_factor": yarn}
     raise UserError(f"{file.path}: llama.rope.scaling.type {kind!r} cannot be converted (known: none, linear, yarn)")
 
 

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mindcode.checkpoint.hf_config import default_pad
 from mindcode.checkpoint.json_file import read_json
 from mindcode.checkpoint.names import EMBEDDING, HEAD, is_rotary_table, translate
 from mindcode.checkpoint.sources.types import Source
+from mindcode.checkpoint.stated_sizes import stated_sizes
 from mindcode.checkpoint.tensors import LazyTensor, in_half_rotation, joined_columns, joined_rows
 from mindcode.checkpoint.torch_file import read_torch
-from mindcode.config.model_schema import ModelConfig, RopeScaling
+from mindcode.config.model_schema import ModelConfig
 from mindcode.utils.errors import UserError
 
 _BY_COLUMNS = ("attention.wo.weight", "feed_forward.w2.weight")
+_LLAMA3_LENGTH = 8192
 _PERMUTED = ("attention.wq.weight", "attention.wk.weight")
 
 
@@ -67,24 +68,26 @@ class _Params:
             if name not in tensors:
                 raise UserError(f"{self.path.parent}: {translate(name, 'ours', 'meta')} is missing; fetch it again")
         data = self._data
-        scaled = bool(data.get("use_scaled_rope", False))
-        bos, eos = (128000, 128001) if tensors[EMBEDDING].shape[0] >= 128000 else (1, 2)
-        return ModelConfig(
-            hidden_size=self.hidden_size,
-            num_layers=data["n_layers"],
-            num_heads=data["n_heads"],
-            n_kv_heads=data.get("n_kv_heads"),
-            vocab_size=tensors[EMBEDDING].shape[0],
-            intermediate_size=tensors["model.layers.0.feed_forward.w1.weight"].shape[0],
-            rms_norm_eps=data.get("norm_eps", 1e-5),
-            theta=float(data.get("rope_theta", 10000.0)),
-            extend_method="LLAMA3" if scaled else "None",
-            scaling_factor=RopeScaling(float(data.get("rope_scaling_factor", 8.0)), 8192) if scaled else 1.0,
-            tie_word_embeddings=HEAD not in tensors,
-            bos_token_id=bos,
-            eos_token_id=eos,
-            pad_token_id=default_pad(None, bos, eos),
-        )
+        rows = tensors[EMBEDDING].shape[0]
+        bos, eos = (128000, 128001) if rows >= 128000 else (1, 2)
+        sizes = {
+            "hidden_size": self.hidden_size,
+            "num_layers": data["n_layers"],
+            "num_heads": data["n_heads"],
+            "n_kv_heads": data.get("n_kv_heads"),
+            "vocab_size": rows,
+            "intermediate_size": tensors["model.layers.0.feed_forward.w1.weight"].shape[0],
+            "rms_norm_eps": data.get("norm_eps"),
+            "theta": data.get("rope_theta"),
+            "tie_word_embeddings": HEAD not in tensors,
+            "bos_token_id": bos,
+            "eos_token_id": eos,
+        }
+        if data.get("use_scaled_rope"):
+            factor = data.get("rope_scaling_factor", 8.0)
+            scaling = {"factor": factor, "original_max_position_embedding": _LLAMA3_LENGTH}
+            sizes |= {"extend_method": "LLAMA3", "scaling_factor": scaling}
+        return stated_sizes(sizes, self.path)
 
 
 def _join(name: str, parts: Sequence[LazyTensor], hidden_size: int) -> LazyTensor:

@@ -159,6 +159,23 @@ def test_llama3_frequencies_are_recognised_and_others_refused(tmp_path: Path) ->
         open_gguf(tmp_path / "bad.gguf")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_attention_heads": 0}, r"model\.gguf: num_heads: 0, expected at least 1"),
+        ({"rms_norm_eps": float("nan")}, r"model\.gguf: rms_norm_eps: 'nan', expected a number"),
+    ],
+)
+def test_sizes_that_no_network_has_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    config = hf_config()
+    writer = start_gguf(tmp_path / "model.gguf", config | change)
+    for weight, values in random_weights(config).items():
+        add_gguf_tensor(writer, weight, values, GGMLQuantizationType.F32)
+    finish_gguf(writer)
+    with pytest.raises(UserError, match=message):
+        open_gguf(tmp_path / "model.gguf")
+
+
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     write(path, "F32", tied=True)

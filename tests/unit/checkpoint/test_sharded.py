@@ -1,7 +1,10 @@
 """Checkpoints are whole or absent, the newest whole one is found, and the last good one is never deleted."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -121,10 +124,11 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
 def test_a_finished_file_without_a_manifest_is_removed_when_a_run_starts_again(tmp_path: Path) -> None:
     store = filled(tmp_path, keep=3, steps=3)
     (store.folder / "tiny-1_3.json").unlink()
-    foreign = store.rank_folder / "theirs_rank_0-1_9.ckpt"
-    foreign.write_bytes(b"of another program")
+    foreign = [store.rank_folder / f"{prefix}_rank_0-1_9.ckpt" for prefix in ("theirs", "tiny")]
+    for path in foreign:
+        path.write_bytes(b"of another program")
     store.remove_leftovers()
-    assert names(store) == [foreign.name, "tiny_rank_0-1_1.ckpt", "tiny_rank_0-1_2.ckpt"]
+    assert names(store) == [foreign[0].name, "tiny_rank_0-1_1.ckpt", "tiny_rank_0-1_2.ckpt", foreign[1].name]
 
 
 def test_without_any_manifest_nothing_is_removed(tmp_path: Path) -> None:
@@ -153,3 +157,25 @@ def test_the_weights_alone_have_a_place_of_their_own(tmp_path: Path) -> None:
     path = store.save_network(records(3), Position(1, 1), no_barrier)
     assert path == tmp_path / "checkpoint_network" / "rank_0" / "tiny_rank_0-network.ckpt"
     assert load_float32(path)["weight"][0] == 3
+
+
+def test_damaged_checkpoints_do_not_count_among_those_that_are_kept(tmp_path: Path) -> None:
+    store = filled(tmp_path, keep=2, steps=3)
+    damaged = store.rank_folder / "tiny_rank_0-1_3.ckpt"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    save(store, 4, Position(1, 4))
+    assert [saved.step for saved in store.saved()] == [2, 3, 4]
+    save(store, 5, Position(1, 5))
+    assert [saved.step for saved in store.saved()] == [4, 5]
+    assert names(store) == ["tiny_rank_0-1_4.ckpt", "tiny_rank_0-1_5.ckpt"]
+
+
+@pytest.mark.parametrize(("ranks", "keep"), [(1, 1), (2, 2)])
+def test_a_kill_at_any_step_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path, ranks: int, keep: int) -> None:
+    """In a process that does nothing else, since it forks."""
+    program = Path(__file__).parents[2] / "helpers" / "crashing_save.py"
+    command = [sys.executable, str(program), str(tmp_path), str(ranks), str(keep)]
+    environment = os.environ | {"PYTHONPATH": str(program.parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20 * ranks

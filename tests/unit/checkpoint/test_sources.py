@@ -127,6 +127,21 @@ def test_metas_folder_needs_its_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"n_heads": 0}, r"params\.json: num_heads: 0, expected at least 1"),
+        ({"rope_theta": "big"}, r"params\.json: theta: 'big', expected a number"),
+        ({"norm_eps": []}, r"params\.json: rms_norm_eps: a list, expected a number"),
+    ],
+)
+def test_metas_sizes_are_checked(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    file = shutil.copytree(GOLDEN / "meta", tmp_path / "model") / "params.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(UserError, match=message):
+        open_source(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
         ({"model_type": "mistral"}, "only 'llama' can be converted"),
         ({"attention_bias": True}, "attention_bias is True"),
         ({"head_dim": 100}, "head_dim is 100"),
