@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mindcode.data.records import Record, read_records
+from mindcode.data.records import Record, expect_text, read_records
 from mindcode.utils.atomic import atomic_path
 from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import lookup
@@ -81,12 +81,9 @@ def _fields(record: Record) -> tuple[str, str, str]:
     row = record.value
     if not isinstance(row, dict):
         raise UserError(f"{record.where}: expected an object, found {type(row).__name__}")
-    values = []
-    for key, default in (("instruction", None), ("input", ""), ("output", None)):
-        value = row.get(key, default)
-        if key == "input" and value is None:
-            value = ""
-        if not isinstance(value, str):
-            raise UserError(f"{record.where}: {key!r} should be text, found {value!r}")
-        values.append(value)
-    return values[0], values[1], values[2]
+    try:
+        instruction, output = (expect_text(row.get(key), key) for key in ("instruction", "output"))
+        context = "" if row.get("input") is None else expect_text(row["input"], "input")
+    except ValueError as error:
+        raise UserError(f"{record.where}: {error}") from error
+    return instruction, context, output

@@ -8,6 +8,7 @@ MindFormers drops it, unless it is a system message and the format has a place f
 from collections.abc import Sequence
 from typing import Any
 
+from mindcode.data.records import expect_text
 from mindcode.data.templates import Message
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
@@ -48,12 +49,10 @@ def _messages(record: Any) -> list[Message]:
 def _message(turn: Any, where: str, role_key: str, text_key: str) -> Message:
     if not isinstance(turn, dict):
         raise ValueError(f"{where}: expected an object with {role_key!r} and {text_key!r}")
-    role, text = turn.get(role_key), turn.get(text_key)
-    if role not in _ROLES:
+    role = turn.get(role_key)
+    if not isinstance(role, str) or role not in _ROLES:
         raise ValueError(f"{where}.{role_key}: {role!r} (known: {', '.join(_ROLES)})")
-    if not isinstance(text, str):
-        raise ValueError(f"{where}.{text_key}: expected text, found {type(text).__name__}")
-    return Message(_ROLES[role], text)
+    return Message(_ROLES[role], expect_text(turn.get(text_key), f"{where}.{text_key}"))
 
 
 def without_system(messages: Sequence[Message]) -> list[Message]:

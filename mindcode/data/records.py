@@ -1,14 +1,17 @@
 """Records of a JSON list or a JSONL file, one after the other in constant memory, each with the place it comes from."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from mindcode.utils.errors import UserError
+from mindcode.utils.jsonl import why_not_json
 
 _BLOCK_CHARS = 1 << 20
+_MAX_DEPTH = 100
+"""Deeper values do not survive the way to another process; a conversation has five levels."""
 _SPACE = " \t\r\n"
 
 
@@ -16,7 +19,7 @@ _SPACE = " \t\r\n"
 class Record:
     """A value, where it stands ("file.json:12 (record 3)"), and the bytes of the file read so far.
 
-    `error` is set, and `value` None, for a line that is not JSON.
+    `error` is set, and `value` None, for a line that is not JSON, or nested too deeply.
     """
 
     where: str
@@ -60,9 +63,36 @@ def _lines(path: Path, stream: TextIO) -> Iterator[Record]:
         number += 1
         where = f"{path}:{line_number} (record {number})"
         try:
-            yield Record(where, json.loads(line), done)
-        except json.JSONDecodeError as error:
-            yield Record(where, None, done, f"not JSON ({error.msg} at column {error.colno})")
+            yield Record(where, _shallow(json.loads(line), line, 0, len(line)), done)
+        except (ValueError, RecursionError) as error:
+            yield Record(where, None, done, f"not JSON ({why_not_json(error)})")
+
+
+def _shallow(value: Any, text: str, start: int, end: int) -> Any:
+    """Return what `text[start:end]` decodes to; raise RecursionError where it is nested too deeply."""
+    if text.count("[", start, end) + text.count("{", start, end) <= _MAX_DEPTH:
+        return value
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [inner for item in level if isinstance(item, (dict, list)) for inner in _inside(item)]
+        if not level:
+            return value
+    raise RecursionError
+
+
+def _inside(item: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return item.values() if isinstance(item, dict) else item
+
+
+def expect_text(value: Any, what: str) -> str:
+    """Return `value` when it is text that has UTF-8 bytes; raise ValueError, with `what` in front, when it is not."""
+    if not isinstance(value, str):
+        raise ValueError(f"{what}: expected text, found {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what}: half a character ({value[error.start]!r})") from error
+    return value
 
 
 class _ListReader:
@@ -99,6 +129,7 @@ class _ListReader:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._position)
                 if end < len(self._text) or not self._extend():
+                    value = _shallow(value, self._text, self._position, end)
                     self._position = end
                     return value
             except json.JSONDecodeError as error:
@@ -106,6 +137,8 @@ class _ListReader:
                 unfinished = error.pos > len(self._text) - 16 or error.msg.startswith("Unterminated")
                 if not unfinished or not self._extend():
                     raise self._broken(f"record {number}: {error.msg}", self._position + inside) from error
+            except (ValueError, RecursionError) as error:
+                raise self._broken(f"record {number}: {why_not_json(error)}", self._position) from error
 
     def _peek(self) -> str:
         """Skip white space; the next character, or nothing at the end."""

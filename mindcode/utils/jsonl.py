@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,32 +15,49 @@ from mindcode.utils.errors import UserError
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a .jsonl or .jsonl.gz file; blank lines are skipped.
 
-    Raises UserError for a missing file and for a line that is not a JSON object.
+    Raises UserError for a missing or damaged file and for a line that is not a JSON object.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.strip():
-                yield _parse(line, f"{path}:{number}")
+    try:
+        with opener(path, "rt", encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield _parse(line, f"{path}:{number}")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x})") from error
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error})") from error
 
 
 def _parse(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON ({error.msg} at column {error.colno})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not JSON ({why_not_json(error)})") from error
     if not isinstance(row, dict):
         raise UserError(f"{where}: expected a JSON object, found {type(row).__name__}")
     return row
 
 
+def why_not_json(error: ValueError | RecursionError) -> str:
+    """Say in a few words why a JSON decoder refused a line."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
+
+
+def encode_json(value: Any, indent: int | None = None) -> bytes:
+    """Return UTF-8 JSON; half characters (lone surrogates), which UTF-8 cannot express, become JSON's escapes."""
+    return json.dumps(value, ensure_ascii=False, indent=indent).encode(errors="backslashreplace")
+
+
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write all rows at once, atomically."""
-    with atomic_open(path) as stream:
-        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with atomic_open(path, "wb") as stream:
+        stream.writelines(encode_json(row) + b"\n" for row in rows)
 
 
 class JsonlAppender:
@@ -53,7 +71,7 @@ class JsonlAppender:
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row as one line, in a single system call."""
-        os.write(self._descriptor, (json.dumps(row, ensure_ascii=False) + "\n").encode())
+        os.write(self._descriptor, encode_json(row) + b"\n")
 
     def close(self) -> None:
         """Flush to the disk and close."""

@@ -178,6 +178,32 @@ def test_bad_records_are_fatal_or_skipped(tmp_path: Path, capsys: pytest.Capture
     assert "2 bad records left out" in capsys.readouterr().out
 
 
+def test_records_that_no_tokenizer_takes_can_be_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, path = (
+        '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+        tmp_path / "a",
+    )
+    bad = [good.replace("b", "\\ud800"), good.replace('"user"', '["user"]'), good[:-1] + ', "n": ' + "9" * 5000 + "}"]
+    bad += [good[:-1] + ', "n": ' + "[" * depth + "]" * depth + "}" for depth in (600, 5000)]
+    path.write_text("\n".join([*bad, good]))
+    flags = (
+        "--dataset_type",
+        "qa",
+        "--input_glob",
+        path,
+        "--seq_length",
+        256,
+        "--output_file",
+        tmp_path / "q.mindrecord",
+    )
+    for workers in (1, 2):
+        assert preprocess(*flags, "--num_workers", workers) == 2
+        assert f"error: {path}:1 (record 1): messages[1].content: half a character" in capsys.readouterr().err
+    assert preprocess(*flags, "--on_error", "skip", "--num_workers", 2) == 0
+    summary = json.loads((tmp_path / "q.mindrecord.summary.json").read_text())
+    assert (summary["rows"], summary["bad_records"]) == (1, 5)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -51,9 +51,10 @@ def test_the_words_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[\n{"instruction": "a"}]', r"rows:2 \(record 1\): 'output' should be text, found None"),
-        ('[{"instruction": 1, "output": "b"}]', "'instruction' should be text, found 1"),
+        ('[\n{"instruction": "a"}]', r"rows:2 \(record 1\): output: expected text, found NoneType"),
+        ('[{"instruction": 1, "output": "b"}]', "instruction: expected text, found int"),
         ("[1]", "expected an object, found int"),
+        ('[{"instruction": "a", "input": "\\ud800", "output": "b"}]', r"record 1\): input: half a character"),
         ('{"a": \n', "not JSON"),
         ("[]", "no rows"),
     ],

@@ -99,6 +99,8 @@ def test_rows_without_a_target_are_reported_and_left_out(
         ({"conversations": ["a"]}, r"conversations[0]: expected an object"),
         ({"conversations": [{"from": "bot", "value": "a"}]}, "'bot'"),
         ({"conversations": [{"from": "human", "value": 1}]}, "expected text, found int"),
+        ({"messages": [{"role": ["user"], "content": "a"}]}, "messages[0].role: ['user']"),
+        ({"messages": [{"role": "user", "content": "a\ud800"}]}, r"messages[0].content: half a character ('\ud800')"),
         ({"conversations": [{"from": "gpt", "value": "a"}]}, "no human turn"),
         ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, "turn 2 is user's"),
     ],

@@ -36,6 +36,20 @@ def test_lines(tmp_path: Path) -> None:
     assert found[-1].bytes_read == path.stat().st_size
 
 
+DEEP, VERY_DEEP = '{"a": [' * 100 + "1" + "]}" * 100, "[" * 2000 + "]" * 2000
+LONG = '{"a": 1' + "0" * 5000 + "}"
+
+
+def test_lines_that_python_cannot_hold_are_bad_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(["{}", DEEP, VERY_DEEP, LONG, "{}"]), encoding="utf-8")
+    found = list(read_records(path))
+    assert [record.value for record in found] == [{}, None, None, None, {}]
+    reasons = [record.error or "" for record in found]
+    assert "nested too deeply" in reasons[1] and "nested too deeply" in reasons[2]
+    assert "a number has too many digits" in reasons[3]
+
+
 def test_an_empty_list_has_no_records(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[ \n ]\n")
     assert list(read_records(tmp_path / "a.json")) == []
@@ -52,6 +66,9 @@ def test_an_empty_list_has_no_records(tmp_path: Path) -> None:
         ('[\n{"a": "x', r":2: not a JSON list \(record 1: Unterminated string"),
         ('[{"a": 1},]', r"record 2: Expecting value"),
         ("[1] 2", r"text after the end of the list"),
+        (f"[1,\n{LONG}]", r":2: not a JSON list \(record 2: a number has too many digits"),
+        (f"[1,\n{DEEP},\n2]", r":2: not a JSON list \(record 2: nested too deeply"),
+        (f"[1,\n{VERY_DEEP}]", r":2: not a JSON list \(record 2: nested too deeply"),
     ],
 )
 def test_a_broken_list_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:

@@ -16,6 +16,16 @@ def test_rows_come_back(tmp_path: Path) -> None:
     assert list(read_jsonl(tmp_path / "rows.jsonl")) == rows
 
 
+def test_half_characters_come_back(tmp_path: Path) -> None:
+    """UTF-8 has no lone surrogates; JSON's escapes have."""
+    rows = [{"text": "a\ud800 \udcffü"}]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    with JsonlAppender(tmp_path / "rows.jsonl") as appender:
+        appender.append(rows[0])
+    assert list(read_jsonl(tmp_path / "rows.jsonl")) == rows * 2
+    assert "ü" in (tmp_path / "rows.jsonl").read_text(encoding="utf-8")
+
+
 def test_compressed_files_and_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"a": 1}\n\n{"a": 2}\n'))
@@ -24,12 +34,26 @@ def test_compressed_files_and_blank_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{}\n{oops}\n", r"rows\.jsonl:2: not JSON"), ("{}\n[1]\n", r"rows\.jsonl:2: expected a JSON object, found list")],
+    [
+        (b"{}\n{oops}\n", r"rows\.jsonl:2: not JSON"),
+        (b"{}\n[1]\n", r"rows\.jsonl:2: expected a JSON object, found list"),
+        (b"{}\n" + b"[" * 2000, r"rows\.jsonl:2: not JSON .nested too deeply"),
+        (b'{"a": 1' + b"0" * 5000 + b"}\n", r"rows\.jsonl:1: not JSON .a number has too many digits"),
+        (b'{"a": "\xe4"}\n', r"rows\.jsonl: not UTF-8 text .*0xe4"),
+    ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, content: str, message: str) -> None:
+def test_a_bad_line_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text(content)
+    path.write_bytes(content)
     with pytest.raises(UserError, match=message):
+        list(read_jsonl(path))
+
+
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b'{"a": 1}\n' * 99)[:-12]])
+def test_a_damaged_archive_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"rows\.jsonl\.gz: not a whole gzip file"):
         list(read_jsonl(path))
 
 
