@@ -71,15 +71,20 @@ def _requests(job: PredictJob, rows: "Sequence[PromptRow]", encoder: Any) -> "It
 
 
 def _key(name: str, sample: int) -> str:
-    return f"{name}\n{sample}"
+    """Name an answer as errors do; `_named` takes it apart."""
+    return f"{name}, sample {sample}"
+
+
+def _named(key: str) -> tuple[str, int]:
+    name, sample = key.rsplit(", sample ", 1)
+    return name, int(sample)
 
 
 def _unanswered(requests: "Sequence[Request]", output: Path) -> "list[Request]":
     """Leave out the requests that an earlier call answered."""
-    from mindcode.utils.jsonl import JsonlAppender, read_jsonl
+    from mindcode.utils.settings import answered
 
-    JsonlAppender(output).close()
-    present = {_key(str(row["id"]), int(row["sample"])) for row in read_jsonl(output)}
+    present = {_key(name, sample) for name, sample in answered(output, "id")}
     return [request for request in requests if request.id not in present]
 
 
@@ -117,7 +122,7 @@ def _speed(seconds: float, tokens: int) -> str:
 
 
 def _row(rows: "dict[str, PromptRow]", done: "Completion") -> dict[str, Any]:
-    name, sample = done.id.rsplit("\n", 1)
+    name, sample = _named(done.id)
     row = rows[name]
     asked: dict[str, Any] = {"prompt": row.text}
     if row.gap is not None:
@@ -126,7 +131,7 @@ def _row(rows: "dict[str, PromptRow]", done: "Completion") -> dict[str, Any]:
         asked = {"messages": [asdict(message) for message in row.messages]}
     return {
         "id": name,
-        "sample": int(sample),
+        "sample": sample,
         **asked,
         "completion": done.text,
         "finish_reason": done.finish_reason,
@@ -137,7 +142,7 @@ def _row(rows: "dict[str, PromptRow]", done: "Completion") -> dict[str, Any]:
 
 def _shown(rows: "dict[str, PromptRow]", done: "Completion") -> str:
     """An answer as a person reads it: where it belongs, behind its prompt or in its gap."""
-    name, sample = done.id.rsplit("\n", 1)
+    name, sample = _named(done.id)
     row = rows[name]
     before, after = row.gap or (row.text, "")
     return f"--- prompt {name}, sample {sample} ({done.finish_reason})\n{before}{done.text}{after}"

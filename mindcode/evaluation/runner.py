@@ -7,7 +7,6 @@ settings is not continued.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any
 from mindcode.evaluation.postprocess import COMPLETION_FORMS, extract_completion
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES, make_prompt
 from mindcode.evaluation.types import GREEDY, Answer, AnswerRequest, Backend, Problem, Prompt, Sampling
-from mindcode.utils.atomic import atomic_open
 from mindcode.utils.errors import UserError
-from mindcode.utils.jsonl import JsonlAppender, read_jsonl
+from mindcode.utils.jsonl import JsonlAppender
 from mindcode.utils.lookup import lookup
 from mindcode.utils.progress import Progress
+from mindcode.utils.settings import answered, claim
 
 _SEED_BYTES = 4
 
@@ -60,9 +59,9 @@ def generate_samples(
     Raises UserError for an unknown style or form, several greedy samples, or a file begun with other settings.
     """
     _check(plan)
-    _claim(output, _settings(plan, backend))
+    claim(output, _settings(plan, backend))
     prompts = _prompts(problems, plan)
-    present = _present(output)
+    present = answered(output, "task_id")
     requests = [request for request in _requests(prompts, plan) if (request.task_id, request.sample) not in present]
     by_id = {problem.task_id: problem for problem in problems}
     finish_reasons, tokens = [], 0
@@ -85,11 +84,6 @@ def sample_seed(seed: int, task_id: str, sample: int) -> int:
     """Return the seed of one sample, in [0, 2^31): it depends on nothing but the three arguments."""
     digest = hashlib.sha256(f"{seed}/{task_id}/{sample}".encode()).digest()
     return int.from_bytes(digest[:_SEED_BYTES], "big") >> 1
-
-
-def settings_path(output: Path) -> Path:
-    """Return the place of the settings of a samples file."""
-    return output.with_name(output.name + ".settings.json")
 
 
 def _check(plan: GenerationPlan) -> None:
@@ -128,40 +122,14 @@ def _row(problem: Problem, prompt: Prompt, answer: Answer, plan: GenerationPlan)
     }
 
 
-def _present(output: Path) -> set[tuple[str, int]]:
-    """Return the samples that are there, after removing a line that a kill cut off."""
-    JsonlAppender(output).close()
-    return {(str(row["task_id"]), int(row["sample"])) for row in read_jsonl(output)}
-
-
 def _settings(plan: GenerationPlan, backend: Backend) -> dict[str, Any]:
     """Everything that decides an answer; the number of samples and the choice of problems do not."""
     style = PROMPT_STYLES[plan.prompt_style]
     return {
         "prompt_style": plan.prompt_style,
-        "prompt_template": asdict(style) | {"stop": list(style.stop)},
+        "prompt_template": asdict(style),
         "completion_form": plan.completion_form,
         "seed": plan.seed,
         "sampling": asdict(plan.sampling),
         "model": dict(backend.identity()),
     }
-
-
-def _claim(output: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings, or compare them with those that the file was begun with."""
-    path = settings_path(output)
-    begun = output.exists() and output.stat().st_size > 0
-    if not begun or not path.exists():
-        if begun:
-            raise UserError(f"{output} exists without {path.name}: not written by this command; choose another name")
-        with atomic_open(path) as stream:
-            json.dump(settings, stream, indent=2, ensure_ascii=False)
-        return
-    before = json.loads(path.read_text(encoding="utf-8"))
-    changed = [key for key in settings if before.get(key) != settings[key]]
-    if changed:
-        key = changed[0]
-        raise UserError(
-            f"{output} was begun with other settings ({key}: {before.get(key)!r}, now {settings[key]!r}); "
-            "delete it to begin anew, or choose another name"
-        )

@@ -1,4 +1,4 @@
-"""The settings that an output file was begun with, kept beside it, so that it is only continued with the same ones."""
+"""Output files that are continued: the settings they were begun with, kept beside them, and the answers they hold."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 from mindcode.utils.atomic import atomic_open
 from mindcode.utils.errors import UserError
+from mindcode.utils.jsonl import JsonlAppender, encode_json, read_jsonl
 
 
 def settings_path(output: Path) -> Path:
@@ -17,20 +18,47 @@ def settings_path(output: Path) -> Path:
 def claim(output: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings of a new (or empty) output, or compare them with those that an existing one was begun with.
 
-    Raises UserError when they differ, and when the output exists without settings.
+    Raises UserError when they differ, when the output exists without settings, and when it is a folder.
     """
+    if output.is_dir():
+        raise UserError(f"{output}: is a folder; expected the name of a file")
     path = settings_path(output)
     if not output.exists() or output.stat().st_size == 0:
-        with atomic_open(path) as stream:
-            json.dump(settings, stream, indent=2, ensure_ascii=False)
+        with atomic_open(path, "wb") as stream:
+            stream.write(encode_json(settings, indent=2))
         return
     if not path.exists():
         raise UserError(f"{output} exists without {path.name}: not written by this command; choose another name")
-    before = json.loads(path.read_text(encoding="utf-8"))
-    now = json.loads(json.dumps(settings))
+    before, now = _read(path, output), json.loads(encode_json(settings))
     for key in now:
         if before.get(key) != now[key]:
             raise UserError(
                 f"{output} was begun with other settings ({key}: {before.get(key)!r}, now {now[key]!r}); "
                 "delete it to begin anew, or choose another name"
             )
+
+
+def _read(path: Path, output: Path) -> dict[str, Any]:
+    damaged = UserError(f"{path}: damaged; delete it and {output.name} to begin anew, or choose another name")
+    try:
+        settings = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise damaged from error
+    if not isinstance(settings, dict):
+        raise damaged
+    return settings
+
+
+def answered(output: Path, name_key: str) -> set[tuple[str, int]]:
+    """Return name and sample number of the answers that are there, after removing a line that a kill cut off.
+
+    Raises UserError for a line that is no answer.
+    """
+    JsonlAppender(output).close()
+    found = set()
+    for number, row in enumerate(read_jsonl(output), start=1):
+        name, sample = row.get(name_key), row.get("sample")
+        if not isinstance(name, str) or not isinstance(sample, int):
+            raise UserError(f"{output}: answer {number} has no {name_key!r} or no 'sample'; delete it to begin anew")
+        found.add((name, sample))
+    return found

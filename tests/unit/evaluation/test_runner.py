@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mindcode.evaluation.runner import GenerationPlan, GenerationSummary, generate_samples, sample_seed, settings_path
+from mindcode.evaluation.runner import GenerationPlan, GenerationSummary, generate_samples, sample_seed
 from mindcode.evaluation.types import Answer, AnswerRequest, Problem, Sampling
 from mindcode.utils.errors import UserError
+from mindcode.utils.settings import settings_path
 
 PROBLEMS = tuple(
     Problem(f"t/{index}", f"def f{index}(x):\n", f"f{index}", "def check(c): assert c(1) == 1\n") for index in range(5)
