@@ -50,7 +50,7 @@ def _integer(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number") from None
 
 
-def _prompt(text: str) -> str:
+def unescaped(text: str) -> str:
     """Line breaks arrive from the shell as a backslash and an n."""
     return text.replace("\\n", "\n")
 
@@ -135,7 +135,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     for flag in FLAGS:
         metavar = METAVARS[flag.check]
         parser.add_argument(f"--{flag.name}", type=flag.check, metavar=metavar, help=flag.help)
-    parser.add_argument("--predict_data", nargs="+", type=_prompt, default=[], metavar="TEXT", help="prompts")
+    parser.add_argument("--predict_data", nargs="+", type=unescaped, default=[], metavar="TEXT", help="prompts")
     parser.add_argument("--modal_type", nargs="+", default=[], metavar="TEXT", help="no effect: everything is text")
     parser.add_argument("--options", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="overrides")
     return parser

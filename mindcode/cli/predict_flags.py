@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mindcode.cli.flags import parse_run_flags
+from mindcode.cli.flags import parse_run_flags, unescaped
 from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
 from mindcode.evaluation.postprocess import COMPLETION_FORMS
@@ -89,16 +89,12 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output_file", type=Path, metavar="FILE", help="JSONL, appended row by row, continued")
     parser.add_argument("--model_file", type=Path, metavar="FILE", help="tokenizer.model, tokenizer.json or a folder")
     parser.add_argument("--chat_template", default="", help="tokenizer, codellama-instruct, a name of fschat, or none")
-    parser.add_argument("--stop", action="append", type=_unescaped, default=[], help="ends the answer; repeatable")
+    parser.add_argument("--stop", action="append", type=unescaped, default=[], help="ends the answer; repeatable")
     for name, text in _MODEL_FLAGS.items():
         parser.add_argument(f"--{name}", type=_number, metavar="N", help=text)
     parser.add_argument("--prompt_style", default="", choices=list(PROMPT_STYLES), help=_STYLE_HELP)
     parser.add_argument("--completion_form", default="continuation", choices=list(COMPLETION_FORMS))
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N problems of humaneval")
-
-
-def _unescaped(text: str) -> str:
-    return text.replace("\\n", "\n")
 
 
 def _number(text: str) -> str:
