@@ -72,7 +72,7 @@ def encode_rendered(tokenizer: Tokenizer, text: str) -> list[int]:
 def find_template(tokenizer: Tokenizer, name: str) -> ChatTemplate:
     """Return the chat format called `name` for this tokenizer."""
     if name == CODELLAMA_TEMPLATE:
-        return _JinjaTemplate(_CODELLAMA, tokenizer)
+        return _KnownRoles(name, _JinjaTemplate(_CODELLAMA, tokenizer))
     if name == OWN_TEMPLATE:
         if tokenizer.chat_template is None:
             raise UserError(
@@ -80,7 +80,30 @@ def find_template(tokenizer: Tokenizer, name: str) -> ChatTemplate:
                 "put its tokenizer_config.json beside it or name a template"
             )
         return _JinjaTemplate(tokenizer.chat_template, tokenizer)
-    return _FschatTemplate(name)
+    return _KnownRoles(name, _FschatTemplate(name))
+
+
+@dataclass(frozen=True)
+class _KnownRoles:
+    """A format with words for the user, the assistant and a first system message, and for nobody else."""
+
+    name: str
+    format: ChatTemplate
+
+    def conversation(self, messages: Sequence[Message]) -> str:
+        return self.format.conversation(self._checked(messages))
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        return self.format.prompt(self._checked(messages))
+
+    def _checked(self, messages: Sequence[Message]) -> Sequence[Message]:
+        for number, message in enumerate(messages, start=1):
+            if message.role not in ("user", "assistant") and (message.role != "system" or number > 1):
+                raise UserError(
+                    f"template {self.name!r}: message {number} is from {message.role!r}; "
+                    "expected user or assistant, or system at the beginning"
+                )
+        return messages
 
 
 class _JinjaTemplate:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindcode.data.templates import OWN_TEMPLATE, Message, encode_rendered, render_prompt
+from mindcode.data.records import expect_text
+from mindcode.data.templates import OWN_TEMPLATE, Message, encode_rendered, find_template
 from mindcode.data.tokenizer import Tokenizer
 from mindcode.utils.errors import UserError
 from mindcode.utils.jsonl import read_jsonl
@@ -49,6 +50,8 @@ def read_prompts(path: Path) -> list[PromptRow]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected a text or .jsonl file with prompts, or the word humaneval")
+    if path.suffix == ".json":
+        raise UserError(f"{path}: expected text or .jsonl, one JSON object a line")
     rows = list(_json_rows(path) if ".jsonl" in path.suffixes else _text_rows(path))
     if not rows:
         raise UserError(f"{path}: no prompts in it")
@@ -61,9 +64,13 @@ def read_prompts(path: Path) -> list[PromptRow]:
 
 
 def _text_rows(path: Path) -> Iterator[PromptRow]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            yield text_prompt(str(number), line.replace("\\n", "\n"))
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield text_prompt(str(number), line.removesuffix("\n").replace("\\n", "\n"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x})") from error
 
 
 def _json_rows(path: Path) -> Iterator[PromptRow]:
@@ -98,35 +105,56 @@ class PromptEncoder:
 
     def encode(self, prompt: PromptRow) -> tuple[int, ...]:
         """Return the ids. Raises UserError when the tokenizer or the template cannot express the prompt."""
-        if prompt.gap is not None:
-            return tuple(self._infilling(prompt.id, *prompt.gap))
+        where = f"prompt {prompt.id!r}"
+        try:
+            for text in _texts(prompt):
+                expect_text(text, where)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        ids = self._infilling(where, *prompt.gap) if prompt.gap is not None else self._continuation(where, prompt)
+        if not ids:
+            raise UserError(f"{where}: empty prompt; this model needs at least one token to begin with")
+        return tuple(ids)
+
+    def _continuation(self, where: str, prompt: PromptRow) -> list[int]:
         messages, opening = prompt.messages, prompt.text
         if not messages and self._template not in ("", NO_TEMPLATE):
             messages, opening = (Message("user", prompt.text),), ""
         if not messages:
-            return tuple(self._begin() + self._tokenizer.encode(prompt.text))
+            return self._begin() + self._tokenizer.encode(prompt.text)
         if self._template == NO_TEMPLATE:
-            raise UserError(f"prompt {prompt.id!r}: a conversation needs a template; leave --chat_template none out")
-        text = render_prompt(self._tokenizer, messages, self._template or OWN_TEMPLATE) + opening
-        return tuple(encode_rendered(self._tokenizer, text))
+            raise UserError(f"{where}: a conversation needs a template; leave --chat_template none out")
+        template = find_template(self._tokenizer, self._template or OWN_TEMPLATE)
+        try:
+            text = template.prompt(messages) + opening
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+        return encode_rendered(self._tokenizer, text)
 
     def _begin(self) -> list[int]:
         bos = self._tokenizer.bos_id
         return [bos] if bos is not None and self._tokenizer.adds_bos else []
 
-    def _infilling(self, name: str, prefix: str, suffix: str) -> list[int]:
+    def _infilling(self, where: str, prefix: str, suffix: str) -> list[int]:
         marks = [self._tokenizer.piece_id(piece) for piece in (PREFIX, SUFFIX, MIDDLE)]
         before, between, after = marks
         if before is None or between is None or after is None:
             missing = [piece for piece, mark in zip((PREFIX, SUFFIX, MIDDLE), marks, strict=True) if mark is None]
             raise UserError(
-                f"prompt {name!r}: the tokenizer has no {', '.join(missing)}, so this model cannot fill gaps; "
+                f"{where}: the tokenizer has no {', '.join(missing)}, so this model cannot fill gaps; "
                 "CodeLlama-7b, -13b and their Instruct versions can"
             )
         anchor = self._tokenizer.encode(_ANCHOR)
         anchored = self._tokenizer.encode(_ANCHOR + suffix)
         head = [*self._begin(), before, *self._tokenizer.encode(prefix), between]
         return [*head, *anchored[len(anchor) :], after]
+
+
+def _texts(prompt: PromptRow) -> Iterator[str]:
+    yield prompt.text
+    yield from prompt.gap or ()
+    for message in prompt.messages:
+        yield from (message.role, message.content)
 
 
 def end_ids(tokenizer: Tokenizer, eos_ids: Sequence[int]) -> tuple[int, ...]:

@@ -105,8 +105,10 @@ def test_humaneval_writes_samples(model: list[str], capsys: pytest.CaptureFixtur
         (["--predict_data", "a", "--model_file", "nowhere"], "nowhere: no such tokenizer file"),
         (["--predict_data", "a", "--load_checkpoint", "nowhere.ckpt"], "nowhere.ckpt: no such file or folder"),
         (["--predict_data", "a", "--chat_template", "vicunna"], "vicunna"),
+        (["--predict_data", "a", "b\udcff"], "prompt '2': half a character"),
+        (["--predict_data", "a", "--output_file", "."], ".: is a folder; expected the name of a file"),
         (["--input_file", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
-        (["--predict_data", "x " * 600], "leave no room for an answer within 512"),
+        (["--predict_data", "x " * 600], "prompt '1, sample 0': 1202 tokens leave no room for an answer within 512"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

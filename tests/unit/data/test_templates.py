@@ -23,6 +23,15 @@ def test_fschat_by_name(llama: Tokenizer) -> None:
     assert encode_rendered(llama, text)[0] == llama.bos_id
 
 
+@pytest.mark.parametrize("template", ["codellama-instruct", "vicuna", "llama-2"])
+@pytest.mark.parametrize(("number", "role"), [(1, "tool"), (2, "tool"), (3, "system")])
+def test_roles_without_words_are_refused(llama: Tokenizer, template: str, number: int, role: str) -> None:
+    turns = [*TURNS[: number - 1], Message(role, "4")]
+    for render in (render_chat, render_prompt):
+        with pytest.raises(UserError, match=f"template '{template}': message {number} is from '{role}'; expected"):
+            render(llama, turns, template)
+
+
 def test_the_tokenizers_own(chat: Tokenizer) -> None:
     prompt = render_prompt(chat, TURNS[1:2])
     assert prompt == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"

@@ -50,6 +50,19 @@ def test_a_text_file_has_one_prompt_a_line(tmp_path: Path) -> None:
     assert rows == [PromptRow("1", "def f(x):\n    return"), PromptRow("3", gap=("for ", " in y:"))]
 
 
+def test_only_line_ends_end_a_prompt(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes("\ufeffa\x0cb\x85c\u2028d\r\nsecond\n".encode())
+    assert read_prompts(path) == [PromptRow("1", "a\x0cb\x85c\u2028d"), PromptRow("2", "second")]
+
+
+def test_text_in_another_encoding_is_named(tmp_path: Path) -> None:
+    for name in ("prompts.txt", "prompts.jsonl"):
+        (tmp_path / name).write_bytes('{"prompt": "für"}\n'.encode("latin-1"))
+        with pytest.raises(UserError, match=rf"{name}: not UTF-8 text .*0xfc"):
+            read_prompts(tmp_path / name)
+
+
 def test_a_jsonl_file_has_every_form(tmp_path: Path) -> None:
     lines = (
         '{"prompt": "a", "id": "first"}\n{"prefix": "x", "suffix": "y", "id": 7}\n\n'
@@ -70,6 +83,7 @@ def test_a_jsonl_file_has_every_form(tmp_path: Path) -> None:
         ("a.jsonl", '{"messages": [{"role": "user"}]}\n', "prompt 1: expected"),
         ("a.jsonl", "{\n", "a.jsonl:1: not JSON"),
         ("a.txt", "\n\n", "no prompts in it"),
+        ("a.json", '[{"prompt": "a"}]', r"a.json: expected text or .jsonl, one JSON object a line"),
         ("a.txt", "<FILL_ME> <FILL_ME>\n", "prompt '1': <FILL_ME> occurs 2 times"),
     ],
 )
@@ -104,6 +118,29 @@ def test_conversations_need_a_template(llama: Tokenizer) -> None:
         PromptEncoder(llama, "none").encode(row)
     with pytest.raises(UserError, match="this tokenizer has no chat_template"):
         PromptEncoder(llama, "").encode(row)
+
+
+@pytest.mark.parametrize("template", ["codellama-instruct", "vicuna_v1.1"])
+def test_roles_that_a_template_has_no_words_for_are_named(llama: Tokenizer, template: str) -> None:
+    row = PromptRow("7", messages=(Message("user", "x"), Message("tool", "y")))
+    with pytest.raises(UserError, match=f"prompt '7': template '{template}': message 2 is from 'tool'"):
+        PromptEncoder(llama, template).encode(row)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (PromptRow("7", "a\ud800"), r"prompt '7': half a character \('.ud800'\)"),
+        (PromptRow("7", gap=("a", "\udc80")), "prompt '7': half a character"),
+        (PromptRow("7", messages=(Message("user", "\ud800"),)), "prompt '7': half a character"),
+        (PromptRow("7"), "prompt '7': empty prompt"),
+    ],
+)
+def test_prompts_that_have_no_tokens_are_named(row: PromptRow, message: str, llama: Tokenizer) -> None:
+    bare = WithGaps(llama)
+    bare.adds_bos = False
+    with pytest.raises(UserError, match=message):
+        PromptEncoder(bare, "codellama-instruct" if row.messages else "").encode(row)  # type: ignore[arg-type]
 
 
 def test_infilling_adds_no_blank_to_the_suffix(llama: Tokenizer) -> None:
