@@ -1,0 +1,182 @@
+"""Resharding and merging against copying: wall time on the same files in one run, and peak memory of each process.
+
+python benchmarks/reshard.py                          4 GB: weights and both moments, two parts of every tensor
+python benchmarks/reshard.py --gigabytes 1 --folder /scratch --pairs 1
+
+Makes a checkpoint of random numbers as a run on two ranks leaves it, then, in pairs, copies its files (cp, then fsync)
+and reshards or merges them (mindcode ckpt, which flushes what it writes as well). All that was made is removed at the
+end.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mindcode.checkpoint.ckpt_file import TensorRecord
+from mindcode.checkpoint.manifest import Position
+from mindcode.checkpoint.names import STATE_PREFIXES
+from mindcode.checkpoint.placements import Split
+from mindcode.checkpoint.shard_file import ShardRecord
+from mindcode.checkpoint.sharded import ShardedStore
+from mindcode.config.model_schema import ModelConfig
+from mindcode.model.stats import num_parameters, parameter_shapes
+from mindcode.parallel.dims import ParallelDims
+from mindcode.parallel.plan import Placement, Shape
+
+SIZES = {"hidden_size": 2048, "num_heads": 16, "n_kv_heads": 16, "vocab_size": 32000, "intermediate_size": 5504}
+BYTES_PER_PARAMETER = 12
+TIME_LIMIT, MEMORY_LIMIT = 2.5, 600
+WIDE = ParallelDims(1, 2, 1)
+CASES = {
+    "tp2 -> one file": ("merge", "run", "whole.ckpt"),
+    "tp2 -> pp2": ("transform", "run", "out", "--pipeline_stage", "2"),
+    "tp2 -> dp2, state cut": ("transform", "run", "out", "--data_parallel", "2", "--enable_parallel_optimizer"),
+    "one file -> tp2": ("transform", "complete.ckpt", "out", "--model_parallel", "2"),
+}
+
+
+class Run(NamedTuple):
+    """One conversion: wall time, the largest process' peak resident memory, bytes written."""
+
+    seconds: float
+    mebibytes: float
+    written: int
+
+
+def main() -> int:
+    """Make the checkpoint, run all cases, print the table; exit code 1 when a limit is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=4.0, help="size of the checkpoint (default: 4)")
+    parser.add_argument("--pairs", type=int, default=3, help="copies and conversions of each case (default: 3)")
+    parser.add_argument("--folder", type=Path, default=None, help="where to work (default: the temporary folder)")
+    arguments = parser.parse_args()
+    print(f"machine: {_machine()}")
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        folder = Path(name)
+        make_run(folder / "run", arguments.gigabytes)
+        _convert(folder, ("merge", "run", "complete.ckpt"))
+        files = [*(folder / "run").rglob("*.ckpt")]
+        print(f"checkpoint: {sum(file.stat().st_size for file in files) / 1e9:.2f} GB, {len(files)} files\n")
+        print(f"{'case':24s} {'cp + fsync':>12s} {'mindcode':>12s} {'ratio':>7s} {'GB/s':>6s} {'peak RSS':>10s}")
+        met = [_case(name, folder, arguments.pairs) for name in CASES]
+    print(f"\nlimits: ratio {TIME_LIMIT:g}, peak RSS {MEMORY_LIMIT} MiB: {'met' if all(met) else 'MISSED'}")
+    return 0 if all(met) else 1
+
+
+def make_run(folder: Path, gigabytes: float) -> None:
+    """Write a checkpoint of about that size as two ranks do."""
+    one, two = (num_parameters(ModelConfig(num_layers=layers, **SIZES)) for layers in (1, 2))
+    layers = max(2, round((gigabytes * 1e9 / BYTES_PER_PARAMETER - one) / (two - one)) + 1)
+    shapes = parameter_shapes(ModelConfig(num_layers=layers, **SIZES))
+    shapes = {f"{prefix}{name}": shape for prefix in ("", *STATE_PREFIXES[:2]) for name, shape in shapes.items()}
+    numbers = np.random.default_rng(0).standard_normal(80 << 20, np.float32)
+    split, state = Split.of_tensors(shapes, WIDE), [TensorRecord("global_step", "Int32", np.array(7, np.int32))]
+    for rank in reversed(range(WIDE.world_size)):
+        records = [_record(name, block, numbers) for name, block in split.placements(shapes, rank).items()]
+        ShardedStore(folder, "codellama", 1, rank, WIDE).save(records, state, Position(1, 7), lambda: None)
+
+
+def _record(name: str, block: Placement, numbers: np.ndarray) -> ShardRecord:
+    return ShardRecord(name, "Float32", block, lambda: numbers[: _count(block.shape)].reshape(block.shape))
+
+
+def _count(shape: Shape) -> int:
+    return int(np.prod(shape))
+
+
+def _case(name: str, folder: Path, pairs: int) -> bool:
+    command = CASES[name]
+    source, copies, runs = folder / command[1], [], []
+    for _ in range(pairs):
+        copies.append(_copy(source, folder / "copy"))
+        runs.append(_convert(folder, command))
+        _remove(folder / command[2])
+    ratio = statistics.median(run.seconds / copy for run, copy in zip(runs, copies, strict=True))
+    # replicas hold copies: compare the time for each byte written
+    ratio /= max(1.0, runs[0].written / _bytes(source))
+    seconds, peak = statistics.median(run.seconds for run in runs), max(run.mebibytes for run in runs)
+    speed, copy = runs[0].written / seconds / 1e9, statistics.median(copies)
+    print(f"{name:24s} {copy:10.2f} s {seconds:10.2f} s {ratio:7.2f} {speed:6.2f} {peak:6.0f} MiB", flush=True)
+    return ratio <= TIME_LIMIT and peak <= MEMORY_LIMIT
+
+
+def _copy(source: Path, target: Path) -> float:
+    """Seconds for copying all files and flushing them."""
+    os.sync()
+    begin = time.monotonic()
+    subprocess.run(["cp", "-r", str(source), str(target)], check=True)
+    for file in _files(target):
+        with open(file, "rb") as stream:
+            os.fsync(stream.fileno())
+    seconds = time.monotonic() - begin
+    _remove(target)
+    return seconds
+
+
+def _convert(folder: Path, command: tuple[str, ...]) -> Run:
+    """One conversion in a process of its own, start of Python included."""
+    os.sync()
+    begin, peak = time.monotonic(), 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mindcode", "ckpt", *command],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    while process.poll() is None:
+        peak = max([peak, *map(_peak, [process.pid, *_children(process.pid)])])
+        time.sleep(0.02)
+    seconds = time.monotonic() - begin
+    if process.returncode:
+        raise SystemExit((process.stderr.read() if process.stderr else b"").decode())
+    return Run(seconds, peak / 1024, _bytes(folder / command[2]))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _peak(pid: int) -> int:
+    """The high-water mark of a process in KiB."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+
+
+def _bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
