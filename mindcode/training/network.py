@@ -18,8 +18,10 @@ from mindcode.model.init import initialize
 from mindcode.model.kernels import kernels_for
 from mindcode.model.llama import LlamaForCausalLM
 from mindcode.model.loss import CausalLMLoss
+from mindcode.parallel.dims import stage_of_layers
 from mindcode.parallel.pipeline import Stage
 from mindcode.parallel.processes import Processes
+from mindcode.parallel.semi_auto import set_recompute
 from mindcode.parallel.vocabulary import VocabParallelCrossEntropy
 from mindcode.training.loss_scale import needs_loss_scale
 from mindcode.training.optim import RULES, AdamW
@@ -42,6 +44,8 @@ def loss_network(config: RunConfig, processes: Processes) -> Network:
     model = LlamaForCausalLM(sizes, kernels)
     initialize(model, config.seed, sizes.init_method_std)
     processes.split(model)
+    stages = stage_of_layers(sizes.num_layers, processes.dims.pipeline_stage, sizes.offset)
+    set_recompute(model, stages, config.recompute_config)
     if processes.tensor.size > 1:
         rows = sizes.vocab_size // processes.tensor.size
         kernels = replace(kernels, cross_entropy=lambda _: VocabParallelCrossEntropy(rows, processes.tensor))

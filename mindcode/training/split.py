@@ -8,12 +8,13 @@ its part of the tokens, a number that the processes agree on before the step, ou
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindcode.parallel.collectives import Sum
-from mindcode.parallel.gradients import Addition, GradientSums
+from mindcode.parallel.gradients import Addition, GradientSums, Take
 from mindcode.parallel.plan import EMBEDDING, Role, rule_for
 from mindcode.parallel.processes import Processes
 from mindcode.runtime.distributed import GroupSum
@@ -42,7 +43,14 @@ def _additions(processes: Processes, parameters: Sequence[Parameter]) -> list[Ad
         additions.insert(0, Addition(processes.ends, tuple(embedding)))
     if processes.sequence_parallel:  # each process saw other tokens
         additions.insert(0, Addition(processes.tensor, tuple(norms)))
-    return additions
+    return [part for addition in additions for part in _by_dtype(addition, parameters)]
+
+
+def _by_dtype(addition: Addition, parameters: Sequence[Parameter]) -> list[Addition]:
+    """A message holds numbers of one format; in half precision, norms may keep fp32."""
+    kinds = sorted({str(parameters[index].dtype) for index in addition.indices})
+    chosen = {kind: tuple(i for i in addition.indices if str(parameters[i].dtype) == kind) for kind in kinds}
+    return [replace(addition, indices=indices) for indices in chosen.values()]
 
 
 class ModelSumOfSquares(nn.Cell):
@@ -51,15 +59,12 @@ class ModelSumOfSquares(nn.Cell):
     def __init__(self, processes: Processes, parameters: Sequence[Parameter]) -> None:
         super().__init__(auto_prefix=False)
         self.own = SumOfSquares()
-        self.counted = tuple(index for index, p in enumerate(parameters) if _counts(processes, p.name))
+        self.counted = Take([index for index, p in enumerate(parameters) if _counts(processes, p.name)])
         self.sum = Sum(processes.model) if processes.model.size > 1 else nn.Identity()
 
     def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
-        counted: tuple[Tensor, ...] = ()
-        for index in self.counted:
-            counted += (gradients[index],)
         # every process first finishes what it exchanges for the gradients, also for those that it does not count
-        own = ops.depend(self.own(counted), gradients)
+        own = ops.depend(self.own(self.counted(gradients)), gradients)
         return self.sum(own.reshape((1,)))[0]
 
 

@@ -1,7 +1,6 @@
 """Splits of a few training steps, and a launcher of real processes: for the proofs of tests/parallel."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers.launching import free_port
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import (
     ContextConfig,
@@ -18,6 +18,7 @@ from mindcode.config.schema import (
     ParallelConfig,
     ParallelContextConfig,
     ParallelOptimizerConfig,
+    RecomputeConfig,
     RunConfig,
     RunnerConfig,
 )
@@ -43,6 +44,8 @@ class Case:
     layers: int = 2
     offset: tuple[int, ...] | int = 0
     dtype: str = "float32"
+    recompute: bool = False
+    loss_scales: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
     def world(self) -> int:
@@ -52,7 +55,7 @@ class Case:
     @property
     def alone(self) -> "Case":
         """The same computation on one process."""
-        return replace(self, dp=1, tp=1, pp=1, sequence=False, zero=False, offset=0)
+        return replace(self, dp=1, tp=1, pp=1, sequence=False, zero=False, recompute=False, offset=0)
 
     @property
     def config(self) -> RunConfig:
@@ -92,23 +95,19 @@ class Case:
                 micro_batch_num=self.micro_batches,
                 use_seq_parallel=self.sequence,
             ),
+            recompute_config=RecomputeConfig(recompute=self.recompute),
         )
         validate(config)
         return config
 
 
-def launch(cases: Sequence[str], processes: int, folder: Path, port: int) -> list[dict[str, np.ndarray]]:
-    """Run the named cases of tests/parallel/cases.py with msrun; return what each rank left in its .npz file."""
+def launch(cases: Sequence[str], processes: int, folder: Path) -> list[dict[str, np.ndarray]]:
+    """Run the named cases of tests/parallel/cases.py; return what each rank left in its .npz file."""
     folder.mkdir(parents=True, exist_ok=True)
-    msrun = shutil.which("msrun") or str(Path(sys.executable).parent / "msrun")
-    command = [msrun, f"--worker_num={processes}", f"--local_worker_num={processes}", "--master_addr=127.0.0.1"]
-    command += [f"--master_port={port}", "--join=True", "--cluster_time_out=120", f"--log_dir={folder / 'log'}"]
+    flags = {"worker_num": processes, "master_port": free_port(), "cluster_time_out": 120, "log_dir": folder / "log"}
+    command = [sys.executable, "-m", "mindcode", "launch", *(f"--{name}={value}" for name, value in flags.items())]
+    environment = os.environ | {"PYTHONPATH": str(WORKER.parent.parent)}
     command += [str(WORKER), str(folder), *cases]
-    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
-    environment = os.environ | {"PATH": os.pathsep.join(paths), "PYTHONPATH": str(WORKER.parent.parent)}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, timeout=400, capture_output=True, text=True, start_new_session=True
-    )
-    logs = "\n".join(path.read_text(errors="replace")[-3000:] for path in sorted((folder / "log").glob("worker_*.log")))
-    assert done.returncode == 0, logs
+    done = subprocess.run(command, cwd=folder, env=environment, timeout=600, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     return [dict(np.load(folder / f"rank_{rank}.npz")) for rank in range(processes)]

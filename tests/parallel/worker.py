@@ -1,4 +1,4 @@
-"""One process of a launch: msrun ... worker.py FOLDER CASE ..., leaves FOLDER/rank_R.npz."""
+"""One process of a launch: mindcode launch ... worker.py FOLDER CASE ..., leaves FOLDER/rank_R.npz."""
 
 import sys
 from pathlib import Path
