@@ -1,5 +1,6 @@
 """Weights found in Hugging Face, PyTorch and Meta files equal what the libraries that wrote them put in."""
 
+import json
 import pickle
 import shutil
 import zipfile
