@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.shards import random_tensors, save_run
 from helpers.training import write_rows
 from helpers.weights import hf_config, random_weights, write_hf
 
+from mindcode.checkpoint.manifest import Position
+from mindcode.checkpoint.placements import Split
 from mindcode.cli.convert import main as convert
 from mindcode.evaluation.tasks.humaneval import load_problems
+from mindcode.parallel.dims import ParallelDims
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN, PREDICT = ("mindcode train", "python run_mindcode.py"), ("mindcode predict",)
@@ -57,6 +61,9 @@ def given(tmp_path_factory: pytest.TempPathFactory, smollm2_gguf: Path) -> Path:
     (trained / "llama_rank_0-network.ckpt").symlink_to(here / "weights" / "smollm2.ckpt")
     for name, length in (("wiki128", 128), ("wiki", 256), ("code", 256)):
         write_rows(here / "dataset" / f"{name}.mindrecord", rows=40, row_length=length + 1, vocab_size=1000)
+    tensors = random_tensors()
+    split = Split.of_tensors({name: tensor.shape for name, tensor in tensors.items()}, ParallelDims(1, 2, 2))
+    save_run(here / "output" / "tiny", tensors, split, Position(1, 200))
     (here / "output" / "quickstart").mkdir()
     answers = [{"task_id": p.task_id, "completion": p.canonical_solution} for p in load_problems()]
     text = "".join(json.dumps(answer) + "\n" for answer in answers)
