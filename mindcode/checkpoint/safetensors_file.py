@@ -5,6 +5,7 @@ Eight bytes with the length of a JSON header {name: {dtype, shape, data_offsets}
 
 import contextlib
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,8 @@ def read_safetensors(path: Path) -> dict[str, LazyTensor]:
     end = 0
     for name, entry in header.items():
         try:
-            form, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+            form, shape = str(entry["dtype"]), tuple(map(operator.index, entry["shape"]))
+            start, stop = map(operator.index, entry["data_offsets"])
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: tensor {name!r}: malformed header entry; fetch it again") from error
         end = max(end, stop)
@@ -67,7 +69,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
         text = stream.read(length)
     try:
         pairs = json.loads(text, object_pairs_hook=lambda found: _unique(found, path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: truncated, or not a safetensors file (its header is not JSON)") from error
     if not isinstance(pairs, dict):
         raise UserError(f"{path}: not a safetensors file (its header is not a JSON object)")

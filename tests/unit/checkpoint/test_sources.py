@@ -89,6 +89,21 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path: Path, length: int) ->
         open_source(folder)
 
 
+@pytest.mark.parametrize(
+    "change", [{"shape": ["a"]}, {"shape": 5}, {"data_offsets": [None, 8]}, {"data_offsets": "x"}, {"dtype": []}]
+)
+def test_a_damaged_safetensors_header_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    file = shutil.copytree(GOLDEN / "hf_tied", tmp_path / "model") / "model.safetensors"
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["model.norm.weight"] |= change
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    with pytest.raises(UserError, match=r"model\.safetensors: tensor 'model\.norm\.weight'"):
+        open_source(file)
+
+
 @pytest.mark.parametrize("length", [0, 50, 5000, 12700])
 def test_a_truncated_torch_file_is_refused(tmp_path: Path, length: int) -> None:
     folder = shutil.copytree(GOLDEN / "meta", tmp_path / "model")
