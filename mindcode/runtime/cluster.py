@@ -8,10 +8,13 @@ Nothing here imports MindSpore.
 """
 
 import errno
+import os
 import socket
 from dataclasses import dataclass
 
 from mindcode.utils.errors import UserError
+
+_PATIENCE_SECONDS = 7200
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,21 @@ class Cluster:
         """Return what the worker number `local_rank` of this machine needs; the same number is its device."""
         rank = str(self.ranks[local_rank])
         own = {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": rank, "RANK_ID": rank, "DEVICE_ID": str(local_rank)}
-        return {**self._meeting_point(), **own}
+        return {**self._meeting_point(), **self._unless_set(), **own}
+
+    def _unless_set(self) -> dict[str, str]:
+        """Return what a worker needs unless the one who launches has decided otherwise in the surroundings.
+
+        MindSpore lets a process on the CPU wait MS_NODE_TIMEOUT = 30 s for the others in a collective, then it fails;
+        but one may compile or write for minutes longer than another. That all are alive is watched here.
+        """
+        wanted = {"MS_NODE_TIMEOUT": str(_PATIENCE_SECONDS), "OMP_NUM_THREADS": str(self.threads)}
+        return {name: value for name, value in wanted.items() if name not in os.environ}
+
+    @property
+    def threads(self) -> int:
+        """Each worker's share of the cores that this process may use."""
+        return max(1, len(os.sched_getaffinity(0)) // self.local_worker_num)
 
     def _meeting_point(self) -> dict[str, str]:
         return {

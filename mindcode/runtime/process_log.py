@@ -1,12 +1,15 @@
 """What the log file of a process says: the lines that arrive, and the ones that explain its end."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 _END_BYTES, _MAX_LINES = 64 * 1024, 15
 _CHATTER = re.compile(r"\[(INFO|WARNING)\] [A-Z_]+\(")
 """MindSpore's runtime about itself."""
 _TRACE = "Traceback (most recent call last):"
+_RULE = re.compile("-{20,}")
+"""Opens MindSpore's list of places in its own source, below what it says."""
 _FAULT = re.compile(r"error|exception|critical|fault|killed|denied", re.IGNORECASE)
 
 
@@ -33,7 +36,7 @@ def last_words(path: Path) -> list[str]:
     lines = [line.rstrip() for line in _decoded(text) if line.strip() and not _CHATTER.match(line)]
     traces = [number for number, line in enumerate(lines) if line.startswith(_TRACE)]
     if traces:
-        trace = lines[traces[-1] :]
+        trace = list(takewhile(lambda line: not _RULE.match(line), lines[traces[-1] :]))
         return trace if len(trace) <= _MAX_LINES else [trace[0], "  ...", *trace[2 - _MAX_LINES :]]
     return [line for line in lines if _FAULT.search(line)][-_MAX_LINES:] or lines[-_MAX_LINES:]
 

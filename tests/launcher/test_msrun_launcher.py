@@ -9,7 +9,8 @@ from helpers.launching import Place, ended, wait_for
 SHOW = """
 import os, sys
 names = ("MS_ROLE", "MS_WORKER_NUM", "MS_NODE_ID", "RANK_ID", "RANK_SIZE", "DEVICE_ID", "MS_SCHED_HOST",
-         "MS_SCHED_PORT", "MS_TOPO_TIMEOUT", "LOG_MF_PATH", "ASCEND_PROCESS_LOG_PATH")
+         "MS_SCHED_PORT", "MS_TOPO_TIMEOUT", "LOG_MF_PATH", "ASCEND_PROCESS_LOG_PATH",
+         "MS_NODE_TIMEOUT", "OMP_NUM_THREADS")
 print(*(f"{name}={os.environ[name]}" for name in names if name in os.environ))
 print(sys.argv[1:])
 """
@@ -37,7 +38,7 @@ def test_positions_are_checked(place: Place, words: list[str], message: str) -> 
 
 def test_six_positions_and_the_environment_of_a_worker(place: Place) -> None:
     (place.folder / "show.py").write_text(SHOW)
-    settings = {"MF_LOG_SUFFIX": "mine", "PLOG_REDIRECT_TO_OUTPUT": "True"}
+    settings = {"MF_LOG_SUFFIX": "mine", "PLOG_REDIRECT_TO_OUTPUT": "True", "OMP_NUM_THREADS": "3"}
     command = "show.py --predict_data 'two words' --flag"
     code, _, err = ended(place.script(command, "2", str(place.port), "log", "True", "77", **settings))
     assert (code, err) == (0, "")
@@ -54,6 +55,8 @@ def test_six_positions_and_the_environment_of_a_worker(place: Place) -> None:
         "MS_TOPO_TIMEOUT=77",
         f"LOG_MF_PATH={place.folder}/output/log_mine",
         f"ASCEND_PROCESS_LOG_PATH={place.folder}/output/plog_mine",
+        "MS_NODE_TIMEOUT=7200",
+        "OMP_NUM_THREADS=3",
     ]
     assert shown[1] == "['--predict_data', 'two words', '--flag']"
     assert (place.folder / "log_mine" / "scheduler.log").exists()
