@@ -6,8 +6,7 @@ worker processes, and a second run that finds them done does nothing.
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,15 @@ from typing import Any
 import mindcode
 from mindcode.data.jobs import Counts, Job, QaJob, RowSettings, WikiJob
 from mindcode.data.mindrecord_format import Column
-from mindcode.data.mindrecord_writer import MindRecordWriter, shard_names
+from mindcode.data.mindrecord_writer import MindRecordWriter
+from mindcode.data.previous import find_previous, finished_summary, summary_path
 from mindcode.data.staging import Staging
 from mindcode.data.tokenizer import load_tokenizer
 from mindcode.data.tokenizer_files import find_tokenizer
 from mindcode.data.workers import ordered_map
 from mindcode.utils.atomic import atomic_open
 from mindcode.utils.errors import UserError
+from mindcode.utils.jsonl import encode_json
 from mindcode.utils.progress import Progress
 
 
@@ -55,23 +56,18 @@ def run(settings: Settings) -> Outcome:
     try:
         identity = _identity(settings)
         with Staging(settings.output) as staging:
-            existing = _existing(settings.output)
-            done = _summary_of(settings, identity, existing)
-            if done is not None:
+            previous = find_previous(settings.output, settings.shards)
+            if previous.files and not settings.overwrite:
+                done = finished_summary(settings.output, previous, identity)
                 return Outcome(done, summary_path(settings.output), was_done=True)
             summary = {**identity, **_make(settings, staging.folder), "mindcode": mindcode.__version__}
-            with atomic_open(staging.folder / summary_path(settings.output).name) as stream:
-                json.dump(summary, stream, indent=2, ensure_ascii=False)
-            staging.commit(remove=existing)
+            with atomic_open(staging.folder / summary_path(settings.output).name, "wb") as stream:
+                stream.write(encode_json(summary, indent=2))
+            staging.commit(remove=previous.files)
     except OSError as error:
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         raise UserError(f"{settings.output}: cannot be made ({what})") from error
     return Outcome(summary, summary_path(settings.output), was_done=False)
-
-
-def summary_path(output: Path) -> Path:
-    """Where the summary of an output lies."""
-    return output.with_name(f"{output.name}.summary.json")
 
 
 def _check(settings: Settings) -> None:
@@ -98,7 +94,8 @@ def _make(settings: Settings, folder: Path) -> dict[str, Any]:
             writer.add(columns)
         if writer.rows == 0:
             raise UserError(_why_nothing(job.counts, rows))
-    return {"files": writer.names, **job.counts.as_json(), **_padding(job.counts, rows)}
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    return {"files": writer.names, "bytes": sizes, **job.counts.as_json(), **_padding(job.counts, rows)}
 
 
 def _job(settings: Settings, folder: Path) -> Job:
@@ -156,34 +153,3 @@ def _sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _existing(output: Path) -> list[Path]:
-    """Files of a set of this name, of any number of shards, that are there."""
-    pattern = re.compile(re.escape(output.name) + r"(\d*(\.db)?|\.summary\.json)")
-    return sorted(file for file in output.parent.iterdir() if pattern.fullmatch(file.name))
-
-
-def _summary_of(settings: Settings, identity: dict[str, Any], existing: Sequence[Path]) -> dict[str, Any] | None:
-    """The summary of what is there when it is what this run would make; None when there is nothing or it may go.
-
-    Raises UserError when something else is in the way.
-    """
-    if not existing or settings.overwrite:
-        return None
-    advice = "pass --overwrite or another --output_file"
-    path = summary_path(settings.output)
-    if path not in existing:
-        raise UserError(f"{existing[0]}: exists; {advice}")
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        old, old_inputs = summary["settings"], [entry["sha256"] for entry in summary["inputs"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a summary of ours; {advice}") from error
-    changed = [key for key, value in identity["settings"].items() if old.get(key) != value]
-    changed += ["input files"] if old_inputs != [entry["sha256"] for entry in identity["inputs"]] else []
-    expected = {n for name in shard_names(settings.output.name, settings.shards) for n in (name, f"{name}.db")}
-    changed += ["files missing"] if not expected <= {file.name for file in existing} else []
-    if changed:
-        raise UserError(f"{settings.output}: exists, made with other settings ({', '.join(changed)}); {advice}")
-    return dict(summary)

@@ -1,9 +1,11 @@
 """mindcode preprocess and its two shims, as a user runs them."""
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -38,9 +40,9 @@ def fingerprint(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.iterdir()):
         content = path.read_bytes()
-        if path.suffix == ".db":
-            dump = [sys.executable, "-m", "sqlite3", str(path), "SELECT * FROM INDEXES"]
-            content = subprocess.run(dump, capture_output=True).stdout
+        if content.startswith(b"SQLite"):
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                content = repr(database.execute("SELECT * FROM INDEXES").fetchall()).encode()
         found[path.name] = hashlib.sha256(content).hexdigest()
     return found
 
@@ -149,9 +151,90 @@ def test_a_second_run_does_nothing_unless_something_changed(tmp_path: Path, caps
     assert preprocess(*flags, "--seq_length", 65, "--file_partition", 2, "--overwrite") == 0
     assert not output.exists(), "the old set is gone"
     assert MindRecordReader(tmp_path).row_length == 66
-    Path(f"{output}1.db").unlink()
-    assert preprocess(*flags, "--seq_length", 65, "--file_partition", 2) == 2
-    assert "files missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["w.mindrecord1", "w.mindrecord0.db"])
+def test_a_damaged_set_is_not_done(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
+    output = tmp_path / "w.mindrecord"
+    flags = ("--input_glob", WIKI, "--output_file", output, "--seq_length", 64, "--file_partition", 2)
+    assert preprocess(*flags) == 0
+    before = fingerprint(tmp_path)
+    os.truncate(tmp_path / damage, 5000)
+    assert preprocess(*flags) == 2
+    assert f"{output}: files missing or damaged ({damage}); pass --overwrite" in capsys.readouterr().err
+    (tmp_path / damage).unlink()
+    assert preprocess(*flags) == 2
+    assert f"files missing or damaged ({damage}); pass --overwrite" in capsys.readouterr().err
+    assert preprocess(*flags, "--overwrite") == 0
+    assert fingerprint(tmp_path) == before
+
+
+def test_files_that_only_look_like_the_set_stay(tmp_path: Path) -> None:
+    """A user's text and a finished set whose names begin like the output's."""
+    (tmp_path / "wiki103").write_text("text of its own\n" * 99)
+    flags = ("--input_glob", WIKI, "--seq_length", 64)
+    assert preprocess(*flags, "--output_file", tmp_path / "wiki2") == 0
+    before = fingerprint(tmp_path)
+    assert preprocess(*flags, "--output_file", tmp_path / "wiki") == 0, "wiki103 is not in the way"
+    for shards in (2, 1):
+        command = (*flags, "--output_file", tmp_path / "wiki", "--file_partition", shards)
+        assert preprocess(*command, "--overwrite") == 0
+        assert before.items() <= fingerprint(tmp_path).items()
+    assert sorted(fingerprint(tmp_path).keys() - before.keys()) == ["wiki", "wiki.db", "wiki.summary.json"]
+
+
+@pytest.mark.parametrize("name", ["wiki0", "wiki1.db", "wiki.summary.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"of somebody else\n" * 999])
+def test_files_of_somebody_else_are_never_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    flags = ("--input_glob", WIKI, "--output_file", tmp_path / "wiki", "--seq_length", 64, "--file_partition", 2)
+    for more in ((), ("--overwrite",)):
+        assert preprocess(*flags, *more) == 2
+        assert f"{tmp_path / name}: exists and belongs to no set called wiki; choose another" in capsys.readouterr().err
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, content)]
+
+
+def test_the_input_and_other_sets_are_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "wiki2"
+    text.write_bytes(WIKI.read_bytes())
+    assert preprocess("--input_glob", text, "--output_file", text, "--seq_length", 64, "--overwrite") == 2
+    assert f"{text}: exists and belongs to no set called wiki2" in capsys.readouterr().err
+    assert text.read_bytes() == WIKI.read_bytes()
+    text.unlink()
+    flags = ("--input_glob", WIKI, "--seq_length", 64)
+    assert preprocess(*flags, "--output_file", tmp_path / "wiki", "--file_partition", 3) == 0
+    before = fingerprint(tmp_path)
+    assert preprocess(*flags, "--output_file", text, "--overwrite") == 2, "wiki2 is a file of the set wiki"
+    assert fingerprint(tmp_path) == before
+
+
+def test_a_summary_that_says_too_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "wiki"
+    flags = ("--input_glob", WIKI, "--output_file", output, "--seq_length", 64)
+    assert preprocess(*flags) == 0
+    path = Path(f"{output}.summary.json")
+    summary = json.loads(path.read_text())
+    for key, message in (("settings", "the summary does not say which"), ("bytes", "damaged (wiki, wiki.db)")):
+        path.write_text(json.dumps({**summary, key: None}))
+        assert preprocess(*flags) == 2
+        assert message in capsys.readouterr().err
+    assert preprocess(*flags, "--overwrite") == 0
+
+
+def test_a_set_without_a_summary_is_known_by_its_header(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "wiki"
+    flags = ("--input_glob", WIKI, "--output_file", output, "--seq_length", 64)
+    assert preprocess(*flags, "--file_partition", 11) == 0
+    Path(f"{output}.summary.json").unlink()
+    (tmp_path / "wiki00").unlink()
+    assert preprocess(*flags, "--file_partition", 11) == 2
+    assert f"{output}00.db: exists; pass --overwrite or another --output_file" in capsys.readouterr().err
+    assert preprocess(*flags, "--file_partition", 11, "--overwrite") == 0
+    Path(f"{output}.summary.json").unlink()
+    assert preprocess(*flags, "--overwrite") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wiki", "wiki.db", "wiki.summary.json"]
 
 
 def test_bad_records_are_fatal_or_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
