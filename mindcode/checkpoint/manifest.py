@@ -92,6 +92,11 @@ class Manifest:
     tensors: Mapping[str, TensorSlices]
     state: Mapping[str, Number]
 
+    def placements(self, file: int) -> dict[str, Placement]:
+        """Return the block of each tensor that one file holds."""
+        found = {name: tensor.placements(file) for name, tensor in self.tensors.items()}
+        return {name: blocks[0] for name, blocks in found.items() if blocks}
+
     @property
     def bytes(self) -> int:
         """Size of all files together."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from mindcode.checkpoint.names import HEAD, STATE_PREFIXES
 from mindcode.config.model_schema import ModelConfig
+from mindcode.config.schema import RunConfig
 from mindcode.parallel.dims import ParallelDims, stage_of_layers
-from mindcode.parallel.plan import Placement, Plan, Shape
+from mindcode.parallel.plan import Placement, Plan, Shape, smallest_shared_state
 from mindcode.utils.errors import UserError
 
 _LAYER = re.compile(r"model\.layers\.(\d+)\.")
@@ -59,6 +60,12 @@ class Split:
             )
         model = ModelConfig(num_layers=layers, tie_word_embeddings=HEAD not in shapes)
         return cls(Plan(model, dims, offset), shard_state_above)
+
+    @classmethod
+    def of_run(cls, config: RunConfig) -> "Split":
+        """Return the split of a run."""
+        model = config.model.model_config
+        return cls(Plan(model, ParallelDims.of(config), model.offset), smallest_shared_state(config))
 
     def placements(self, shapes: Mapping[str, Shape], rank: int) -> dict[str, Placement]:
         """Return the block of every tensor that `rank` holds, in the order of `shapes`.

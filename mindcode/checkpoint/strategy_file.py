@@ -2,7 +2,7 @@
 
     strategy = read_strategy(Path("output/strategy"))          # a file, or a folder of ckpt_strategy_rank_*.ckpt
     strategy.placements({"lm_head.weight": (32000, 4096)}, rank=3)
-    write_strategies(read_manifest(path), Path("output/strategy"))
+    write_strategies(dims, [blocks_of_rank_0, blocks_of_rank_1], Path("output/strategy"))
 
 A file is the protobuf message
     ParallelStrategyMap{current_stage=1; parallel_strategy_item=2 {node_name=1; parallel_strategys=2 {stage=1;
@@ -15,11 +15,10 @@ the arrangement of a stage's devices, tensor_map the dimension of it, counted fr
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mindcode.checkpoint.manifest import Manifest
 from mindcode.checkpoint.strategy import Strategy, TensorLayout, layout_of
 from mindcode.checkpoint.wire import SPAN, Field, WireError, fields, integer_field, span_field, varints
 from mindcode.parallel.dims import ParallelDims
@@ -158,18 +157,16 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def write_strategies(manifest: Manifest, folder: Path) -> list[Path]:
-    """Write the strategy file of every rank of a checkpoint, as a run in MindSpore would have; return the files.
+def write_strategies(dims: ParallelDims, ranks: Iterable[Mapping[str, Placement]], folder: Path) -> list[Path]:
+    """Write the strategy file of every rank, as a run in MindSpore would have; return the files.
 
-    Raises UserError for a tensor that the plan does not know.
+    `ranks` states the block of each tensor that a rank holds. Raises UserError for a tensor that no plan knows.
     """
     written = []
-    for rank in range(len(manifest.files)):
-        blocks = {name: t.placements(rank) for name, t in manifest.tensors.items()}
-        placements = {name: found[0] for name, found in blocks.items() if found}
+    for rank, placements in enumerate(ranks):
         written.append(folder / file_name(rank))
         with atomic_open(written[-1], "wb") as stream:
-            stream.write(_encoded_strategy(manifest.dims, placements, rank))
+            stream.write(_encoded_strategy(dims, placements, rank))
     return written
 
 

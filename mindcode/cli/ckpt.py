@@ -110,7 +110,9 @@ def strategy(arguments: argparse.Namespace) -> int:
     from mindcode.checkpoint.strategy_file import write_strategies
 
     path = arguments.source if is_manifest(arguments.source) else _source(arguments).open().path
-    files = write_strategies(read_manifest(path), arguments.destination)
+    manifest = read_manifest(path)
+    blocks = map(manifest.placements, range(len(manifest.files)))
+    files = write_strategies(manifest.dims, blocks, arguments.destination)
     print(f"wrote {len(files)} files to {arguments.destination}")
     return 0
 

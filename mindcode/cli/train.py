@@ -13,6 +13,7 @@ from mindcode.cli.flags import parse_run_flags
 from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
 from mindcode.config.validate import check_inputs
+from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger, log_to_file
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ def main(argv: list[str]) -> int:
     """Read the configuration and do what its run_mode says."""
     flags = parse_run_flags(argv, "mindcode train")
     config = load_config(flags.config, flags.overrides)
+    if config.run_mode == "predict":
+        raise UserError("run_mode: predict, but this command trains; use mindcode predict, or train, finetune or eval")
+    if config.only_save_strategy:
+        from mindcode.training.strategies import save_strategies
+
+        print(f"wrote {save_strategies(config)}")
+        return 0
     check_inputs(config)
 
     from mindcode.parallel.processes import join_processes
@@ -49,9 +57,11 @@ def train(config: RunConfig, processes: "Processes") -> None:
     reader = MindRecordReader(Path(config.train_dataset.data_loader.dataset_dir))
     rows = assemble.row_loader(config, processes, config.train_dataset, reader)
     total_steps = assemble.run_length(config, rows).total_steps
+    assemble.check_rows(config, processes, rows)
 
     store = assemble.checkpoint_store(config, processes)
-    description = manifest.describe(config, reader.files)
+    weights = agreement.path(lambda: resume.starting_weights(config))
+    description = manifest.describe(config, reader.files, weights)
     found = agreement.path(lambda: resume.checkpoint_to_continue(config, store, description))
     checkpoint = resume.open_in_split(found, config) if found else None
     finished_steps = snapshot.finished_steps(checkpoint) if checkpoint else 0
@@ -69,7 +79,7 @@ def train(config: RunConfig, processes: "Processes") -> None:
         state = snapshot.load_run(checkpoint, run.everything, run.layout, state, run.rows_per_step)
         run.optimizer.refresh()
         get_logger().info("continuing after step %d of %d, from %s", state.step, total_steps, found)
-    elif weights := agreement.path(lambda: resume.weights_file(config)):
+    elif weights:
         snapshot.load_weights(resume.open_in_split(weights, config), run.parameters, run.layout)
         run.optimizer.refresh_copies()
     if processes.is_first:

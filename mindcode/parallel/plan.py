@@ -14,6 +14,7 @@ from enum import Enum
 from math import prod
 
 from mindcode.config.model_schema import ModelConfig
+from mindcode.config.schema import RunConfig
 from mindcode.model.stats import parameter_shapes
 from mindcode.parallel.dims import ParallelDims, stage_of_layers
 from mindcode.utils.errors import UserError
@@ -155,6 +156,14 @@ class Plan:
         return {
             name: self.placement(name, shape, rank) for name, shape in shapes.items() if stage in self.stages_of(name)
         }
+
+
+def smallest_shared_state(config: RunConfig) -> int | None:
+    """Return the size, in bytes of fp32, from which replicas share the state of a part; None when they share none."""
+    parallel = config.parallel
+    if not parallel.enable_parallel_optimizer or config.parallel_config.data_parallel == 1:
+        return None
+    return parallel.parallel_optimizer_config.parallel_optimizer_threshold * 1024
 
 
 def check_coverage(names: Iterable[str]) -> None:

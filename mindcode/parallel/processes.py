@@ -11,7 +11,7 @@ from mindcode.config.schema import RunConfig
 from mindcode.config.validate import check_world_size
 from mindcode.parallel.dims import Coordinates, ParallelDims
 from mindcode.parallel.explicit import split_model
-from mindcode.parallel.plan import Placement, Plan
+from mindcode.parallel.plan import Placement, Plan, smallest_shared_state
 from mindcode.runtime.distributed import SINGLE, Group, World, join_group
 
 
@@ -88,7 +88,7 @@ def join_processes(config: RunConfig, world: World) -> Processes:
         plan=plan,
         place=place,
         sequence_parallel=config.parallel_config.use_seq_parallel and dims.model_parallel > 1,
-        shard_state_above=_shard_state_above(config, dims),
+        shard_state_above=smallest_shared_state(config),
         everyone=join_group(range(world.size), rank),
         tensor=tensor,
         data=data,
@@ -97,10 +97,3 @@ def join_processes(config: RunConfig, world: World) -> Processes:
         after=join_group(stages[place.stage : place.stage + 2], rank) if place.stage < last else SINGLE,
         ends=join_group((stages[0], stages[-1]), rank) if last and place.stage in (0, last) else SINGLE,
     )
-
-
-def _shard_state_above(config: RunConfig, dims: ParallelDims) -> int | None:
-    parallel = config.parallel
-    if not parallel.enable_parallel_optimizer or dims.data_parallel == 1:
-        return None
-    return parallel.parallel_optimizer_config.parallel_optimizer_threshold * 1024

@@ -15,7 +15,7 @@ from mindcode.model.stats import parameter_shapes
 from mindcode.parallel.agreement import Agreement
 from mindcode.parallel.processes import Processes
 from mindcode.runtime.memory import peak_memory_bytes
-from mindcode.training.batches import StepBatches
+from mindcode.training.batches import StepBatches, check_first
 from mindcode.training.evaluate import Evaluator
 from mindcode.training.loss_scale import first_loss_scale
 from mindcode.training.metrics import RunLog
@@ -57,6 +57,20 @@ def micro_batch_rows(config: RunConfig) -> int:
     return config.runner_config.batch_size * config.micro_batch_interleave_num
 
 
+def check_rows(config: RunConfig, processes: Processes, rows: RowLoader) -> None:
+    """Raise UserError when training or evaluation rows do not fit the model, before anything is written or compiled."""
+    check_first(rows, config.train_dataset.input_columns, config.model.model_config)
+    if config.do_eval:
+        dataset = config.eval_dataset
+        check_first(evaluation_rows(config, processes), dataset.input_columns, config.model.model_config)
+
+
+def evaluation_rows(config: RunConfig, processes: Processes) -> RowLoader:
+    """Return micro-batches of the evaluation rows."""
+    reader = MindRecordReader(Path(config.eval_dataset.data_loader.dataset_dir))
+    return row_loader(config, processes, config.eval_dataset, reader)
+
+
 def run_length(config: RunConfig, rows: RowLoader) -> RunLength:
     """Return the steps of the run; the last, incomplete micro-batch of an epoch never trains."""
     micro_batches = micro_batches_per_step(config)
@@ -73,11 +87,10 @@ def layout_of(processes: Processes, parameters: list[Parameter]) -> Layout:
 
 def evaluator(config: RunConfig, processes: Processes, network: Network) -> Evaluator:
     """Return what measures the loss on the evaluation rows."""
-    dataset = config.eval_dataset
-    rows = row_loader(config, processes, dataset, MindRecordReader(Path(dataset.data_loader.dataset_dir)))
+    rows, columns = evaluation_rows(config, processes), config.eval_dataset.input_columns
     loss = evaluation_loss(config, processes, network)
     model = config.model.model_config
-    return Evaluator(loss, OverReplicas(processes), rows, micro_batch_rows(config), dataset.input_columns, model)
+    return Evaluator(loss, OverReplicas(processes), rows, micro_batch_rows(config), columns, model)
 
 
 def training_run(

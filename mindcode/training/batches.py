@@ -1,6 +1,7 @@
 """From rows of seq_length + 1 tokens to what the model sees and what it must predict."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -27,6 +28,12 @@ class StepBatches:
             for _ in range(step, self._steps_per_epoch):
                 yield [split_rows(next(rows), self._columns, self._model) for _ in range(self._micro_batches)]
             epoch, step = epoch + 1, 0
+
+
+def check_first(loader: RowLoader, columns: Sequence[str], model: ModelConfig) -> None:
+    """Raise UserError when the first micro-batch does not fit the model."""
+    for batch in islice(loader.batches(0, 0), 1):
+        split_rows(batch, columns, model)
 
 
 def split_rows(batch: Batch, columns: Sequence[str], model: ModelConfig) -> MicroBatch:

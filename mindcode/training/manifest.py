@@ -17,7 +17,7 @@ from mindcode.utils.atomic import atomic_open
 MANIFEST = "manifest.json"
 _BLOCK, _BLOCKS = 64 * 1024, 64
 _FREE = ("resume_training", "run_mode", "output_dir", "load_checkpoint", "auto_trans_ckpt")
-"""Keys that may differ between two commands of one run."""
+"""Keys that may differ between two commands of one run; what weights it started from is compared by content."""
 
 
 def fingerprint(path: Path) -> str:
@@ -31,8 +31,8 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe(config: RunConfig, data_files: Iterable[Path]) -> dict[str, Any]:
-    """Return the manifest of a run that is about to start."""
+def describe(config: RunConfig, data_files: Iterable[Path], weights: Path | None) -> dict[str, Any]:
+    """Return the manifest of a run that is about to start from `weights`, a file or a folder, or from random ones."""
     packages = ("mindcode", "mindspore", "numpy")
     return {
         "config": to_dict(config),
@@ -42,8 +42,15 @@ def describe(config: RunConfig, data_files: Iterable[Path]) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
         "split": split_of(config),
+        "weights": {str(path): fingerprint(path) for path in _files(weights)},
         "data": {str(path): fingerprint(path) for path in data_files},
     }
+
+
+def _files(weights: Path | None) -> list[Path]:
+    if weights is None:
+        return []
+    return sorted(path for path in weights.iterdir() if path.is_file()) if weights.is_dir() else [weights]
 
 
 def split_of(config: RunConfig) -> dict[str, Any]:
@@ -83,21 +90,32 @@ def write(output_dir: Path, manifest: dict[str, Any]) -> None:
 
 
 def difference(output_dir: Path, manifest: dict[str, Any]) -> str | None:
-    """Return the first difference in configuration or data to the run that output_dir holds, or None."""
+    """Return the first difference in configuration, data or start to the run that output_dir holds, or None.
+
+    A command that names no weights continues a run that started from any.
+    """
     try:
         earlier = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    ours = _flat({"config": _relevant(manifest["config"]), "data": sorted(manifest["data"].values())})
-    theirs = _flat({"config": _relevant(earlier.get("config", {})), "data": sorted(earlier.get("data", {}).values())})
+    ours, theirs = _compared(manifest), _compared(earlier)
     for key in [*ours, *theirs]:
         if ours.get(key) != theirs.get(key):
-            return f"{key.removeprefix('config.')}: {theirs.get(key)}, now {ours.get(key)}"
+            return f"{key}: {theirs.get(key)}, now {ours.get(key)}"
+    if _contents(manifest, "data") != _contents(earlier, "data"):
+        return "train_dataset: other rows"
+    if manifest["weights"] and _contents(manifest, "weights") != _contents(earlier, "weights"):
+        return "load_checkpoint: other weights than it started from"
     return None
 
 
-def _relevant(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in _FREE}
+def _compared(manifest: dict[str, Any]) -> dict[str, Any]:
+    return _flat({key: value for key, value in manifest.get("config", {}).items() if key not in _FREE})
+
+
+def _contents(manifest: dict[str, Any], part: str) -> list[str]:
+    """Return the hashes of files, wherever they lie now."""
+    return sorted(manifest.get(part, {}).values())
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -63,6 +63,13 @@ def _degrees(dims: ParallelDims | None) -> str:
     )
 
 
+def starting_weights(config: RunConfig) -> Path | None:
+    """Return what a run starts from: weights_file, unless load_checkpoint is another run that is to be continued."""
+    given = Path(config.load_checkpoint)
+    continues = config.resume_training and config.load_checkpoint and given.is_dir() and newest_in(given)
+    return None if continues else weights_file(config)
+
+
 def weights_file(config: RunConfig) -> Path | None:
     """Return what to start from: load_checkpoint itself, or what it holds when it is a folder.
 

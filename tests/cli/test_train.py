@@ -14,6 +14,8 @@ import pytest
 from helpers.training import write_rows
 
 from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, load_float32, read_ckpt
+from mindcode.cli.train import main as train
+from mindcode.utils.errors import UserError
 from mindcode.utils.jsonl import read_jsonl
 
 CONFIG = """
@@ -133,6 +135,23 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(place: Place) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"mindcode: error: {path}: does not fit model.model_config: 21 missing (")
     assert not (place.folder / "refused" / "manifest.json").exists()
+
+
+def test_rows_that_do_not_fit_are_refused_before_anything_is_written(place: Place) -> None:
+    done = place.run("--output_dir", "misfit", "--model.model_config.seq_length", "10")
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("mindcode: error: model.model_config.seq_length: 10, but the dataset's rows have 13 tokens")
+    assert [path.name for path in (place.folder / "misfit").iterdir()] == ["log"]
+
+
+def test_what_this_command_does_not_do(place: Place) -> None:
+    config = str(place.folder / "tiny.yaml")
+    with pytest.raises(UserError, match="run_mode: predict, but this command trains"):
+        train(["--config", config, "--run_mode", "predict"])
+    folder = place.folder / "planned"
+    assert train(["--config", config, "--only_save_strategy", "True", "--output_dir", str(folder)]) == 0
+    assert [path.name for path in folder.iterdir()] == ["strategy"]
 
 
 def test_the_loss_of_trained_weights_can_be_measured(place: Place, whole: str) -> None:

@@ -36,7 +36,8 @@ def split_of(dims: ParallelDims) -> Split:
 def written(folder: Path, dims: ParallelDims) -> tuple[Path, Path]:
     """A run's folder of checkpoints, without its manifest as MindSpore leaves it, and its strategy files."""
     manifest = save_run(folder / "run", TENSORS, split_of(dims), Position(1, 5))
-    write_strategies(read_manifest(manifest), folder / "strategy")
+    blocks = map(read_manifest(manifest).placements, range(dims.world_size))
+    write_strategies(dims, blocks, folder / "strategy")
     manifest.unlink()
     return manifest.parent, folder / "strategy"
 

@@ -14,7 +14,7 @@ from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.schema import OptimizerConfig, ParallelConfig, RunConfig
 from mindcode.parallel.dims import ParallelDims
 from mindcode.training import manifest
-from mindcode.training.resume import checkpoint_to_continue, open_in_split, weights_file
+from mindcode.training.resume import checkpoint_to_continue, open_in_split, starting_weights, weights_file
 from mindcode.utils.errors import UserError
 
 
@@ -27,10 +27,10 @@ class Folder:
         for step in (1, 2):
             self.store.save(whole_records({"w": np.ones(1, np.float32)}), STATE, Position(1, step), no_barrier)
         self.last = self.store.folder / "tiny-1_2.json"
-        manifest.write(path, manifest.describe(self.config, []))
+        manifest.write(path, manifest.describe(self.config, [], None))
 
     def start(self, config: RunConfig) -> Path | None:
-        return checkpoint_to_continue(config, self.store, manifest.describe(config, []))
+        return checkpoint_to_continue(config, self.store, manifest.describe(config, [], None))
 
 
 @pytest.fixture
@@ -50,11 +50,22 @@ def test_another_run_is_not_mistaken_for_this_one(folder: Folder) -> None:
     assert folder.start(replace(changed, resume_training=True)) == folder.last
 
 
-def test_other_data_make_another_run(folder: Folder, tmp_path: Path) -> None:
-    data = tmp_path / "x.mindrecord"
-    data.write_bytes(b"rows")
-    with pytest.raises(UserError, match="another run"):
-        checkpoint_to_continue(folder.config, folder.store, manifest.describe(folder.config, [data]))
+def test_other_data_or_weights_make_another_run(folder: Folder, tmp_path: Path) -> None:
+    other = tmp_path / "x"
+    other.write_bytes(b"numbers")
+    for data, weights, what in (([other], None, "train_dataset: other rows"), ([], other, "load_checkpoint: other w")):
+        with pytest.raises(UserError, match=f"another run \\({what}"):
+            checkpoint_to_continue(folder.config, folder.store, manifest.describe(folder.config, data, weights))
+
+
+def test_the_weights_it_started_from_need_not_be_named_again(folder: Folder, tmp_path: Path) -> None:
+    weights = tmp_path / "x.ckpt"
+    weights.write_bytes(b"numbers")
+    manifest.write(tmp_path / "run", manifest.describe(folder.config, [], weights))
+    assert folder.start(folder.config) == folder.last
+    moved = weights.rename(tmp_path / "y.ckpt")
+    described = manifest.describe(folder.config, [], moved)
+    assert checkpoint_to_continue(folder.config, folder.store, described) == folder.last
 
 
 def test_a_name_picks_a_checkpoint(folder: Folder) -> None:
@@ -67,14 +78,16 @@ def test_a_name_picks_a_checkpoint(folder: Folder) -> None:
 def test_resuming_without_a_checkpoint_is_a_start(tmp_path: Path) -> None:
     config = RunConfig(output_dir=str(tmp_path), resume_training=True)
     store = ShardedStore(tmp_path, "tiny", 1)
-    assert checkpoint_to_continue(config, store, manifest.describe(config, [])) is None
+    assert checkpoint_to_continue(config, store, manifest.describe(config, [], None)) is None
 
 
 def test_another_folder_can_be_continued_here(folder: Folder, tmp_path: Path) -> None:
     given = str(folder.store.folder)
     config = RunConfig(output_dir=str(tmp_path / "new"), load_checkpoint=given, resume_training=True)
     store = ShardedStore(tmp_path / "new", "tiny", 1)
-    assert checkpoint_to_continue(config, store, manifest.describe(config, [])) == folder.last
+    assert checkpoint_to_continue(config, store, manifest.describe(config, [], None)) == folder.last
+    assert starting_weights(config) is None
+    assert starting_weights(replace(config, resume_training=False)) == folder.last
 
 
 def test_the_weights_to_start_from(tmp_path: Path) -> None:
@@ -92,7 +105,7 @@ def test_the_weights_to_start_from(tmp_path: Path) -> None:
 def test_the_manifest_says_what_ran(tmp_path: Path) -> None:
     data = tmp_path / "x.mindrecord"
     data.write_bytes(bytes(300_000))
-    manifest.write(tmp_path, manifest.describe(RunConfig(seed=3), [data]))
+    manifest.write(tmp_path, manifest.describe(RunConfig(seed=3), [data], None))
     read = json.loads((tmp_path / "manifest.json").read_text())
     assert (read["seed"], read["device"], read["dtype"]) == (3, "Ascend", "float16")
     assert set(read["versions"]) == {"python", "mindcode", "mindspore", "numpy"}
