@@ -33,7 +33,9 @@ _INSERT = f"INSERT INTO INDEXES VALUES({', '.join('?' * len(INDEX_COLUMNS))})"
 
 
 def shard_names(name: str, shards: int) -> list[str]:
-    """`name` alone, or `name0` … with as many digits as the last number needs."""
+    """`name` alone, or `name0` … with as many digits as the last number needs. Raises UserError for too many shards."""
+    if not 1 <= shards <= MAX_SHARDS:
+        raise UserError(f"{shards} shards: a MindRecord set has 1 to {MAX_SHARDS}")
     if shards == 1:
         return [name]
     width = len(str(shards - 1))
@@ -145,8 +147,6 @@ class MindRecordWriter:
         self, folder: Path, name: str, shards: int, columns: Sequence[str], row_length: int, kind: str
     ) -> None:
         """`kind` is the schema's description (MindFormers writes the dataset type there)."""
-        if not 1 <= shards <= MAX_SHARDS:
-            raise UserError(f"{shards} shards: a MindRecord set has 1 to {MAX_SHARDS}")
         self.names = shard_names(name, shards)
         self.rows = 0
         self._columns, self._kind, self._row_length = tuple(columns), kind, row_length

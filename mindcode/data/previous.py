@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mindcode.data.mindrecord import read_header
-from mindcode.data.mindrecord_writer import shard_names
+from mindcode.data.mindrecord_writer import MAX_SHARDS, shard_names
 from mindcode.utils.errors import UserError
 
 _FIRST_SHARDS = ("", "0", "00", "000")
@@ -88,7 +88,7 @@ def _named_by_header(output: Path, name: str) -> Sequence[str]:
 
 
 def _is_set(names: Any, output: Path) -> bool:
-    return isinstance(names, list) and bool(names) and names == shard_names(output.name, len(names))
+    return isinstance(names, list) and 1 <= len(names) <= MAX_SHARDS and names == shard_names(output.name, len(names))
 
 
 def _with_indexes(names: Sequence[str] | set[str]) -> list[str]:

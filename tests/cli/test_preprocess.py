@@ -295,7 +295,7 @@ def test_records_that_no_tokenizer_takes_can_be_skipped(tmp_path: Path, capsys: 
         (("--input_glob", WIKI, "--model_file", WIKI), "not a sentencepiece model"),
         (("--input_glob", WIKI, "--seq_length", 0), "--seq_length 0: expected 1 or more"),
         (("--input_glob", WIKI, "--seq_length", 10**6), "tokens, one row needs 1000001"),
-        (("--input_glob", WIKI, "--file_partition", 2000), "1 to 1000"),
+        (("--input_glob", WIKI, "--file_partition", 10**12), "1 to 1000"),
         (("--input_glob", WIKI, "--dataset_type", "wikipedia"), "parquet files are not read here"),
         (("--input_glob", WIKI, "--dataset_type", "qa"), "not JSON"),
         (("--input_glob", ALPACA, "--dataset_type", "qa"), "alpaca_converter.py first"),
