@@ -87,6 +87,10 @@ class ShardedStore:
         barrier()
         if self._rank == 0:
             self._join(shards, position)
+            written = {shards.file(rank) for rank in range(shards.world_size)}
+            for path in shards.folder.glob(f"rank_*/{glob.escape(self._prefix)}_rank_*-{shards.tail}.ckpt"):
+                if path not in written:
+                    path.unlink()
         return shards.file(self._rank)
 
     def finish(self) -> None:

@@ -107,10 +107,11 @@ def load_run(
     if missing:
         raise UserError(f"{path}: holds no {', '.join(missing)}; it was not written by mindcode train")
     numbers = {name: float(checkpoint.state[name].array) for name in STATE_NAMES}
-    if int(numbers["global_batch_size"]) != rows_per_step:
+    rows = int(numbers["global_batch_size"])
+    if rows != rows_per_step:
         raise UserError(
-            f"{path}: was trained with {int(numbers['global_batch_size'])} rows a step, now "
-            f"{rows_per_step}; restore batch_size and gradient_accumulation_steps to continue it"
+            f"{path}: was trained with {rows} rows a step, now {rows_per_step}; to continue it, batch_size x "
+            f"data_parallel x gradient_accumulation_steps (with stages micro_batch_num) must be {rows}"
         )
     _fill(checkpoint, parameters, layout)
     scale = replace(state.loss_scale, value=numbers["loss_scale"], clean_steps=int(numbers["clean_steps"]))

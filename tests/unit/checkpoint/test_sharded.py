@@ -18,6 +18,7 @@ from mindcode.checkpoint.ckpt_file import load_float32
 from mindcode.checkpoint.manifest import Position
 from mindcode.checkpoint.shard_file import ShardRecord
 from mindcode.checkpoint.sharded import ShardedStore
+from mindcode.parallel.dims import ParallelDims
 from mindcode.utils.errors import UserError
 
 
@@ -179,3 +180,12 @@ def test_a_kill_at_any_step_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path, 
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20 * ranks
+
+
+def test_the_weights_of_more_ranks_do_not_stay_beside_those_of_fewer(tmp_path: Path) -> None:
+    for ranks in (2, 1):
+        for rank in reversed(range(ranks)):
+            store = ShardedStore(tmp_path, "tiny", 1, rank, ParallelDims(data_parallel=ranks))
+            store.save_network(records(ranks), Position(1, 1), no_barrier)
+    found = sorted(path.name for path in (tmp_path / "checkpoint_network").rglob("*.*"))
+    assert found == ["tiny-network.json", "tiny_rank_0-network.ckpt"]
