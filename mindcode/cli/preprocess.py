@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mindcode.utils.errors import UserError
+from mindcode.utils.lookup import lookup
 
 if TYPE_CHECKING:
     from mindcode.data.preprocess import Settings
@@ -19,13 +20,15 @@ _WIKIPEDIA = (
     "--dataset_type wikipedia: parquet files are not read here; write their text column to a UTF-8 file, "
     "paragraphs separated by an empty line, and use --dataset_type wiki"
 )
+_OWN_FLAGS = {"wiki": ("repeat",), "qa": ("template", "packing", "on_error", "keep_masked")}
+"""Flags that mean something for one type of dataset only."""
 
 
 def main(argv: list[str]) -> int:
     """Parse the flags, make the set, say what came out."""
-    arguments = _parser().parse_args(argv)
-    if arguments.dataset_type == "wikipedia":
-        raise UserError(_WIKIPEDIA)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    _check_type(arguments, parser)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the processes are ours; threads in each would only wait
 
     from mindcode.data.preprocess import run
@@ -44,7 +47,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mindcode preprocess", description=__doc__.split("\n")[0])
-    parser.add_argument("--dataset_type", default="wiki", choices=("wiki", "wikipedia", "qa"), help="kind of input")
+    parser.add_argument("--dataset_type", default="wiki", metavar="{wiki,qa}", help="kind of input (default: wiki)")
     parser.add_argument("--input_glob", required=True, help="input file, or a pattern (** goes into folders)")
     parser.add_argument("--output_file", default="./dataset/wiki2048/wiki2048.mindrecord", help="file to make")
     parser.add_argument("--tokenizer", default="llama", choices=("llama",), help="known for compatibility")
@@ -64,6 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--num_workers", default=os.cpu_count() or 1, type=int, help="processes (default: all cores)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     return parser
+
+
+def _check_type(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    chosen = arguments.dataset_type
+    if chosen == "wikipedia":
+        raise UserError(_WIKIPEDIA)
+    lookup(_OWN_FLAGS, chosen, "--dataset_type")
+    for kind, names in _OWN_FLAGS.items():
+        for name in names:
+            if kind != chosen and getattr(arguments, name) != parser.get_default(name):
+                raise UserError(f"--{name}: only for --dataset_type {kind}, not {chosen}")
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
@@ -101,7 +115,9 @@ def _inputs(pattern: str) -> tuple[Path, ...]:
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:
-    shown = [f"{summary['rows']} rows, {summary['tokens']} tokens, padding {summary['padding_share']:.1%}"]
+    shown = [f"{summary['rows']} rows, {summary['tokens']} tokens"]
+    if "padding_share" in summary:
+        shown[0] += f", padding {summary['padding_share']:.1%}"
     if "rows_saved" in summary:
         shown[0] += f" (unpacked: {summary['padding_share_unpacked']:.1%}, {summary['rows_saved']} rows more)"
     for key, text in (

@@ -127,7 +127,9 @@ def _why_nothing(counts: Counts, rows: RowSettings) -> str:
 
 
 def _padding(counts: Counts, rows: RowSettings) -> dict[str, Any]:
-    """Padding as a share of all tokens, and what one conversation a row would have cost."""
+    """Padding as a share of all tokens, and what one conversation a row would have cost; plain text has none."""
+    if rows.dataset_type == "wiki":
+        return {}
     places = counts.rows * rows.row_length
     shares = {"padding_share": round(counts.padding_tokens / places, 4)}
     if rows.packing:

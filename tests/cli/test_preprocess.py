@@ -60,6 +60,7 @@ def test_wiki_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert preprocess(*flags) == 0
     shown = capsys.readouterr().out.splitlines()
     expected = wiki_rows(WIKI.read_text("utf-8"), load_tokenizer(MODEL).encode_with_specials, 129, repeat=2)
+    assert shown[0] == f"{len(expected)} rows, {len(expected) * 129} tokens"
     assert shown[-2:] == [f"Transformed {len(expected)} records.", f"Transform finished, output files refer: {output}"]
     reader = MindRecordReader(output)
     np.testing.assert_array_equal(reader.rows(np.arange(len(reader)))["input_ids"], expected)
@@ -297,6 +298,12 @@ def test_records_that_no_tokenizer_takes_can_be_skipped(tmp_path: Path, capsys: 
         (("--input_glob", WIKI, "--seq_length", 10**6), "tokens, one row needs 1000001"),
         (("--input_glob", WIKI, "--file_partition", 10**12), "1 to 1000"),
         (("--input_glob", WIKI, "--dataset_type", "wikipedia"), "parquet files are not read here"),
+        (("--input_glob", WIKI, "--dataset_type", "wike"), "--dataset_type: unknown name 'wike'; did you mean wiki?"),
+        (("--input_glob", WIKI, "--packing"), "--packing: only for --dataset_type qa, not wiki"),
+        (("--input_glob", WIKI, "--template", "nosuch"), "--template: only for --dataset_type qa, not wiki"),
+        (("--input_glob", WIKI, "--on_error", "skip"), "--on_error: only for --dataset_type qa, not wiki"),
+        (("--input_glob", WIKI, "--keep_masked"), "--keep_masked: only for --dataset_type qa, not wiki"),
+        (("--input_glob", ALPACA, "--dataset_type", "qa", "--repeat", 5), "--repeat: only for --dataset_type wiki"),
         (("--input_glob", WIKI, "--dataset_type", "qa"), "not JSON"),
         (("--input_glob", ALPACA, "--dataset_type", "qa"), "alpaca_converter.py first"),
         (("--input_glob", WIKI, "--output_file", "."), "is a folder"),
