@@ -7,7 +7,6 @@ sizes (a YAML file) and the tokenizer beside it.
 """
 
 import contextlib
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from mindcode.checkpoint.dtypes import BY_FLAG, FLOAT32
 from mindcode.checkpoint.names import EMBEDDING, HEAD
+from mindcode.checkpoint.place import FILE_SUFFIXES, check_kind, check_place
 from mindcode.checkpoint.safetensors_file import TensorSpec
-from mindcode.checkpoint.sidecar import TOKENIZER_FILES, copy_tokenizer, sidecar_path, write_sidecar
+from mindcode.checkpoint.sidecar import copy_tokenizer, sidecar_path, write_sidecar
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.checkpoint.sources.types import Source
 from mindcode.checkpoint.stream import Piece, copy_tensors, same_numbers
@@ -31,7 +31,6 @@ from mindcode.utils.log import get_logger
 from mindcode.utils.lookup import lookup
 
 MAX_SHARD_BYTES = 5 * 10**9
-_FILE_SUFFIXES = (".ckpt", ".safetensors")
 _STATED = ("theta", "rms_norm_eps", "extend_method", "num_heads", "n_kv_heads")
 
 
@@ -73,11 +72,12 @@ def convert_weights(job: Conversion) -> Summary:
         source = open_source(job.source)
         config = config_of(source, job)
         pieces = choose_formats(select_weights(source, config), source, job.dtype)
-        _check_output(job.output, source, pieces)
+        check_place_of(job, source, pieces)
+        check_kind(job.output)
         with _open_target(job, [spec for spec, _ in pieces]) as (target, folder):
             written = copy_tensors(pieces, target, "convert")
             write_sidecar(folder / sidecar_path(job.output).name, config, job.output.name)
-            _write_tokenizer(source, folder)
+            _write_tokenizer(source, config.vocab_size, folder)
     return Summary(job.output, len(pieces), written, time.monotonic() - begin)
 
 
@@ -145,42 +145,16 @@ def choose_formats(weights: Sequence[tuple[str, LazyTensor]], source: Source, dt
     return [(TensorSpec(name, fixed or tensor.dtype, tensor.shape), tensor) for name, tensor in weights]
 
 
-def _check_output(output: Path, source: Source, pieces: Sequence[Piece]) -> None:
-    if output.suffix and output.suffix not in _FILE_SUFFIXES:
-        raise UserError(f"{output}: unknown kind of output {output.suffix!r} (known: .ckpt, .safetensors, a folder)")
-    if output.suffix and output.is_dir():
-        raise UserError(f"{output}: is a folder; name a file in it")
-    check_place(output, source, pieces)
-    if not output.suffix:
-        check_replaceable(output)
-
-
-def check_place(output: Path, source: Source, pieces: Sequence[Piece]) -> None:
-    """Raise UserError when `output` is read at the same time, or the disk has too little room for it."""
-    if output.resolve() in [file.resolve() for file in source.files]:
-        raise UserError(f"{output}: is the input; name another output")
-    parent = next(folder for folder in output.resolve().parents if folder.is_dir())
-    needed, free = sum(spec.nbytes for spec, _ in pieces), shutil.disk_usage(parent).free
-    if needed > free:
-        raise UserError(f"{output}: needs {needed / 1e9:.2f} GB, and {parent} has {free / 1e9:.2f} GB free")
-
-
-def check_replaceable(folder: Path) -> None:
-    """Raise UserError when an output folder exists and holds anything that a conversion would not have written."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise UserError(f"{folder}: is a file; name a folder, or a .ckpt or .safetensors file")
-    known = {*TOKENIZER_FILES, "config.json", "generation_config.json", "model.yaml", "model.safetensors.index.json"}
-    for entry in sorted(folder.iterdir()):
-        if entry.name not in known and not (entry.name.startswith("model") and entry.suffix == ".safetensors"):
-            raise UserError(f"{folder}: holds {entry.name}, which would be lost; name a new folder")
+def check_place_of(job: Conversion, source: Source, pieces: Sequence[Piece]) -> None:
+    """Raise UserError when the output would replace an input, or the disk has too little room for it."""
+    inputs = [source.path, *source.files, *([job.config] if job.config else [])]
+    check_place(job.output, inputs, sum(spec.nbytes for spec, _ in pieces))
 
 
 @contextlib.contextmanager
 def _open_target(job: Conversion, specs: Sequence[TensorSpec]) -> Iterator[tuple[Target, Path]]:
     """Yield the target and the folder for what goes beside the weights."""
-    if job.output.suffix:
+    if job.output.suffix in FILE_SUFFIXES:
         with open_file(job.output, specs) as target:
             yield target, job.output.parent
         return
@@ -188,14 +162,19 @@ def _open_target(job: Conversion, specs: Sequence[TensorSpec]) -> Iterator[tuple
         yield target, folder
 
 
-def _write_tokenizer(source: Source, folder: Path) -> None:
-    home = source.path if source.path.is_dir() else source.path.parent
+def _write_tokenizer(source: Source, vocab_size: int, folder: Path) -> None:
     if source.path.suffix == ".gguf":
         from mindcode.checkpoint.gguf_tokenizer import write_gguf_tokenizer
 
         write_gguf_tokenizer(source.path, folder)
-    elif not copy_tokenizer((home, home.parent), folder):
+    elif not copy_tokenizer(_tokenizer_folders(source), folder, vocab_size):
         get_logger().warning("%s: no tokenizer files beside the weights, so none were written", source.path)
+
+
+def _tokenizer_folders(source: Source) -> list[Path]:
+    """Beside the weights; Meta keeps one tokenizer above the folders of all sizes."""
+    home = source.path if source.path.is_dir() else source.path.parent
+    return [home, home.resolve().parent] if source.files[0].suffix == ".pth" else [home]
 
 
 @contextlib.contextmanager

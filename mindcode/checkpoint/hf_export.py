@@ -11,8 +11,7 @@ from pathlib import Path
 from mindcode.checkpoint.convert import (
     Conversion,
     Summary,
-    check_place,
-    check_replaceable,
+    check_place_of,
     choose_formats,
     config_of,
     failures_named,
@@ -22,6 +21,7 @@ from mindcode.checkpoint.dtypes import FORMATS
 from mindcode.checkpoint.hf_config import config_to_hf
 from mindcode.checkpoint.json_file import write_json
 from mindcode.checkpoint.names import EMBEDDING, translate
+from mindcode.checkpoint.place import check_folder
 from mindcode.checkpoint.sidecar import copy_tokenizer
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.checkpoint.stream import Piece, copy_tensors
@@ -39,14 +39,14 @@ def export_hugging_face(job: Conversion) -> Summary:
         source = open_source(job.source)
         config = config_of(source, job)
         pieces = _renamed(choose_formats(select_weights(source, config), source, job.dtype))
-        check_place(job.output, source, pieces)
-        check_replaceable(job.output)
+        check_place_of(job, source, pieces)
+        check_folder(job.output)
         with atomic_dir(job.output) as folder:
             specs = [spec for spec, _ in pieces]
             with open_shards(folder, specs, {"format": "pt"}, job.max_shard_bytes) as target:
                 written = copy_tensors(pieces, target, "export")
             write_json(folder / "config.json", config_to_hf(config, _torch_dtype(pieces)))
-            if not copy_tokenizer(_tokenizer_folders(job), folder):
+            if not copy_tokenizer(_tokenizer_folders(job), folder, config.vocab_size):
                 get_logger().warning("%s: no tokenizer files beside it, so none were written", job.source)
     return Summary(job.output, len(pieces), written, time.monotonic() - begin)
 

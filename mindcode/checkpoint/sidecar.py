@@ -8,7 +8,9 @@ from pathlib import Path
 import yaml
 
 from mindcode.config.model_schema import ModelConfig
+from mindcode.data.tokenizer import load_tokenizer
 from mindcode.utils.atomic import atomic_open, atomic_path
+from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
 
 TOKENIZER_FILES = (
@@ -21,6 +23,8 @@ TOKENIZER_FILES = (
     "merges.txt",
     "chat_template.jinja",
 )
+WEIGHT_SUFFIXES = (".ckpt", ".safetensors", ".gguf", ".bin", ".pth", ".pt")
+"""What files of weights end in; a folder's name may hold any other dot (`Tiny-1.1B`)."""
 _SIZES = (
     "seq_length",
     "hidden_size",
@@ -47,7 +51,7 @@ _HEADER = """\
 
 def sidecar_path(weights: Path) -> Path:
     """`model.ckpt` -> `model.yaml`; a folder of weights has `model.yaml` inside."""
-    return weights.with_suffix(".yaml") if weights.suffix else weights / "model.yaml"
+    return weights.with_suffix(".yaml") if weights.suffix in WEIGHT_SUFFIXES else weights / "model.yaml"
 
 
 def write_sidecar(path: Path, config: ModelConfig, weights: str) -> None:
@@ -59,15 +63,33 @@ def write_sidecar(path: Path, config: ModelConfig, weights: str) -> None:
         yaml.safe_dump({"model": {"model_config": sizes}}, stream, sort_keys=False)
 
 
-def copy_tokenizer(folders: Iterable[Path], target: Path) -> list[str]:
-    """Copy the tokenizer's files from the first folder that has any; return their names."""
+def copy_tokenizer(folders: Iterable[Path], target: Path, vocab_size: int) -> list[str]:
+    """Copy the tokenizer's files from the first folder that has a tokenizer for `vocab_size` rows; return their names.
+
+    A tokenizer with more pieces than rows is another network's. One that cannot be read here is copied as it is.
+    """
     for folder in folders:
         names = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
-        if names and not {"tokenizer.json", "tokenizer.model", "vocab.json"}.isdisjoint(names):
-            for name in names:
-                _copy(folder / name, target / name)
-            return names
+        if {"tokenizer.json", "tokenizer.model", "vocab.json"}.isdisjoint(names):
+            continue
+        pieces = _pieces(folder)
+        if pieces > vocab_size:
+            get_logger().warning(
+                "%s: its tokenizer has %d pieces, the network %d; not copied", folder, pieces, vocab_size
+            )
+            continue
+        for name in names:
+            _copy(folder / name, target / name)
+        return names
     return []
+
+
+def _pieces(folder: Path) -> int:
+    """The number of pieces, or 0 when nothing here can read the tokenizer."""
+    try:
+        return load_tokenizer(folder).vocab_size
+    except UserError:
+        return 0
 
 
 def _copy(source: Path, target: Path) -> None:

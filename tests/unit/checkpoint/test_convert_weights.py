@@ -143,9 +143,10 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
     cases = {
-        source / "model.safetensors": "is the input",
+        source / "model.safetensors": "is an input and would be replaced",
         tmp_path / "file" / "model.ckpt": "file",
         tmp_path / "model.pt": "unknown kind of output '.pt'",
+        tmp_path / "model.bin": "unknown kind of output '.bin'",
         tmp_path / "full": "holds thesis.txt, which would be lost",
         tmp_path / "file": "is a file",
     }
@@ -153,6 +154,74 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message):
             convert_weights(Conversion(source, output))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "full", "hf"]
+
+
+def test_no_input_is_replaced(tmp_path: Path) -> None:
+    weights = random_weights(hf_config())
+    source = write_hf(tmp_path / "models" / "own", hf_config(), weights)
+    (tmp_path / "link").symlink_to(source)
+    ckpt = convert_weights(Conversion(source, tmp_path / "models" / "ckpt" / "model.ckpt")).path
+    sizes = ckpt.with_suffix(".yaml")
+    before = [(path, path.stat().st_mtime_ns) for path in sorted(tmp_path.rglob("*"))]
+    jobs = [
+        Conversion(source, source),
+        Conversion(source, tmp_path / "link"),
+        Conversion(tmp_path / "link", source),
+        Conversion(source / "model.safetensors", source),
+        Conversion(source, source.parent),
+        Conversion(source, sizes.with_suffix(".safetensors"), config=sizes),
+    ]
+    for job in jobs:
+        with pytest.raises(UserError, match="is an input and would be replaced"):
+            convert_weights(job)
+    for job in (Conversion(ckpt, ckpt.parent), Conversion(ckpt, tmp_path / "models")):
+        with pytest.raises(UserError, match="is an input and would be replaced"):
+            export_hugging_face(job)
+    assert [(path, path.stat().st_mtime_ns) for path in sorted(tmp_path.rglob("*"))] == before
+
+
+def test_a_linked_file_does_not_hide_the_folder_it_is_read_from(tmp_path: Path) -> None:
+    """As in Hugging Face's cache, where a snapshot holds links to the files."""
+    blob = write_hf(tmp_path / "blobs", hf_config(), random_weights(hf_config())) / "model.safetensors"
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    (snapshot / "config.json").write_text((blob.parent / "config.json").read_text())
+    (snapshot / "model.safetensors").symlink_to(blob)
+    with pytest.raises(UserError, match="is an input"):
+        convert_weights(Conversion(snapshot / "model.safetensors", snapshot))
+
+
+def test_a_dot_in_a_name_does_not_make_a_file(tmp_path: Path) -> None:
+    folder = convert_weights(Conversion(GOLDEN / "hf_tied", tmp_path / "Tiny-1.1B")).path
+    assert (folder / "model.yaml").is_file() and (folder / "model.safetensors").is_file()
+    back = export_hugging_face(Conversion(folder, tmp_path / "Tiny-1.1B-hf")).path
+    assert all_tensors(back) == all_tensors(GOLDEN / "hf_tied")
+    for name in ("out.bin", "out.pth", "out.ckpt", "out.safetensors", "out.gguf"):
+        with pytest.raises(UserError, match=r"a folder is written here; name one, without '\.\w+'"):
+            export_hugging_face(Conversion(folder, tmp_path / name))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["Tiny-1.1B", "Tiny-1.1B-hf"]
+
+
+def test_another_models_tokenizer_is_not_taken(tmp_path: Path, repository: Path) -> None:
+    """Not from the folder above (where Meta's is), and not one with more pieces than the network has rows."""
+    models = tmp_path / "models"
+    source = shutil.copytree(GOLDEN / "hf_tied", models / "a")
+    tokenizer = repository / "tests" / "golden" / "llama_like.model"
+    shutil.copy(tokenizer, models / "tokenizer.model")
+    convert_weights(Conversion(source, tmp_path / "above" / "model.ckpt"))
+    shutil.copy(tokenizer, source / "tokenizer.model")
+    convert_weights(Conversion(source, tmp_path / "beside" / "model.ckpt"))
+    shutil.copy(tokenizer, tmp_path / "beside" / "tokenizer.model")
+    export_hugging_face(Conversion(tmp_path / "beside" / "model.ckpt", tmp_path / "back"))
+    for folder in ("above", "back"):
+        assert not (tmp_path / folder / "tokenizer.model").exists()
+
+
+def test_metas_tokenizer_lies_above_its_weights(tmp_path: Path) -> None:
+    source = shutil.copytree(GOLDEN / "meta", tmp_path / "llama" / "7b")
+    (source.parent / "tokenizer.model").write_bytes(b"unreadable here, and copied as it is")
+    convert_weights(Conversion(source, tmp_path / "out" / "model.ckpt"))
+    assert (tmp_path / "out" / "tokenizer.model").is_file()
 
 
 def test_the_tokenizer_goes_with_the_weights(tmp_path: Path) -> None:
