@@ -7,7 +7,8 @@ import pytest
 
 from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import parameter_count, processes_needed, rows_per_step
+from mindcode.config.sizes import processes_needed, rows_per_step
+from mindcode.model.stats import num_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
@@ -97,7 +98,7 @@ def test_published_prediction_values_of_34b() -> None:
 )
 def test_published_network_of_34b(name: str) -> None:
     network = codellama(name).model.model_config
-    assert parameter_count(network) == 33_743_970_304
+    assert num_parameters(network) == 33_743_970_304
     assert (network.hidden_size, network.num_layers, network.num_heads, network.n_kv_heads) == (8192, 48, 64, 8)
     assert (network.vocab_size, network.ffn_size, network.head_dim, network.seq_length) == (32000, 22016, 128, 4096)
     assert (network.theta, network.rms_norm_eps) == (1e6, 1e-5)
@@ -122,14 +123,14 @@ def test_other_sizes(size: str, network_sizes: tuple[int, ...], width: int, para
         network = load_config(path).model.model_config
         assert (network.hidden_size, network.num_layers, network.num_heads, network.kv_heads) == network_sizes
         assert (network.ffn_size, network.vocab_size, network.theta) == (width, 32016, 1e6)
-        assert (parameter_count(network), network.max_position_embedding) == (parameters, 16384)
+        assert (num_parameters(network), network.max_position_embedding) == (parameters, 16384)
 
 
 def test_smollm2() -> None:
     for name in ("finetune", "predict"):
         config = load_config(CONFIGS / "smollm2" / f"{name}_smollm2_135m.yaml")
         network = config.model.model_config
-        assert parameter_count(network) == 134_515_008
+        assert num_parameters(network) == 134_515_008
         assert (network.theta, network.tie_word_embeddings, network.head_dim) == (1e5, True, 64)
         assert (network.bos_token_id, network.eos_token_id, network.pad_token_id) == (1, 2, 0)
         assert config.context.device_target == "CPU" and not config.use_parallel
@@ -137,7 +138,7 @@ def test_smollm2() -> None:
 
 @pytest.mark.parametrize("path", [path for path in FILES if "tiny" in path.stem], ids=lambda path: path.stem)
 def test_tiny_files_fit_a_cpu_and_can_be_split(path: Path) -> None:
-    assert parameter_count(load_config(path).model.model_config) < 5_000_000
+    assert num_parameters(load_config(path).model.model_config) < 5_000_000
     split = [("use_parallel", "true"), ("parallel_config.model_parallel", "2"), ("parallel_config.data_parallel", "2")]
     assert processes_needed(load_config(path, [*split, ("parallel_config.pipeline_stage", "1")])) == 4
     if not path.stem.startswith("predict"):

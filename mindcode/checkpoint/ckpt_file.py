@@ -12,21 +12,19 @@ and no end, so a file cut between two messages looks whole; CkptWriter therefore
 skip (number 15) in front and the number of tensors at the end, and the reader holds such files to that number.
 """
 
-import contextlib
 import mmap
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from mindcode.checkpoint.dtypes import FORMATS, to_float32
+from mindcode.checkpoint.dtypes import FORMATS
+from mindcode.checkpoint.file_writer import FileWriter
 from mindcode.checkpoint.wire import SPAN, Field, WireError, fields, integer_field, span_field, span_header, varints
-from mindcode.utils.atomic import atomic_path
 from mindcode.utils.errors import UserError
 
 SLICE_BYTES = 512 * 1024 * 1024
@@ -133,12 +131,6 @@ def read_entry(path: Path, entry: CkptEntry) -> TensorRecord:
         return TensorRecord(entry.name, entry.dtype, _read_entry(stream, entry, path))
 
 
-def load_float32(path: Path) -> dict[str, np.ndarray]:
-    """Read all floating-point parameters of a .ckpt file as float32, by name."""
-    floats = ("Float32", "Float16", "BFloat16", "Float64")
-    return {r.name: to_float32(r.array, r.dtype) for r in read_ckpt(path) if r.dtype in floats}
-
-
 def _scan(buffer: mmap.mmap, stop: int, path: Path) -> list[CkptEntry]:
     entries: dict[str, CkptEntry] = {}
     last, marked, promised = "", False, -1
@@ -224,21 +216,19 @@ def _read_entry(stream: BufferedReader, entry: CkptEntry, path: Path) -> np.ndar
     return content.view(FORMATS[entry.dtype].storage).reshape(entry.shape)
 
 
-class CkptWriter:
+class CkptWriter(FileWriter):
     """Writes a .ckpt file that appears, whole, when the `with` block ends without error.
 
     `add` takes a tensor at once; `begin` and then `write` take it in blocks, so that no tensor need fit in memory.
     """
 
     def __init__(self, path: Path, slice_bytes: int = SLICE_BYTES) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self._slice_bytes = slice_bytes
-        self._resources = contextlib.ExitStack()
-        self._stream: IO[Any] | None = None
         self.checksums: dict[str, int] = {}
         """The CRC-32 of the content of every tensor that was written."""
         self._name = ""
-        self._tag = self._head = b""
+        self._tag = self._form = b""
         self._missing = 0
         self._missing_in_slice = 0
 
@@ -282,36 +272,21 @@ class CkptWriter:
             raise ValueError(f"{self.path}: parameter {name!r} is unnamed, empty or was already written")
         self._name, self.checksums[name] = name, 0
         self._tag = span_field(_TAG, name.encode())
-        self._head = b"".join(integer_field(_DIMS, n) for n in dims) + span_field(_TYPE, dtype.encode())
+        self._form = b"".join(integer_field(_DIMS, n) for n in dims) + span_field(_TYPE, dtype.encode())
         self._missing = size
 
     def _start_slice(self) -> None:
         length = min(self._missing, self._slice_bytes)
         content = span_header(_CONTENT, length)
-        tensor = span_header(_TENSOR, len(self._head) + len(content) + length)
-        value = span_header(_VALUE, len(self._tag) + len(tensor) + len(self._head) + len(content) + length)
-        self._out.write(value + self._tag + tensor + self._head + content)
+        tensor = span_header(_TENSOR, len(self._form) + len(content) + length)
+        value = span_header(_VALUE, len(self._tag) + len(tensor) + len(self._form) + len(content) + length)
+        self._out.write(value + self._tag + tensor + self._form + content)
         self._missing_in_slice = length
 
-    @property
-    def _out(self) -> IO[Any]:
-        if self._stream is None:
-            raise ValueError(f"{self.path}: CkptWriter is used in a with block")
-        return self._stream
+    def _head(self) -> bytes:
+        return span_field(_MARK, _BEGIN)
 
-    def __enter__(self) -> "CkptWriter":
-        temporary = self._resources.enter_context(atomic_path(self.path))
-        self._stream = self._resources.enter_context(open(temporary, "wb"))
-        self._stream.write(span_field(_MARK, _BEGIN))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._resources.__exit__(kind, error, trace)
-            return
-        with self._resources:
-            if self._missing:
-                raise ValueError(f"{self.path}: the last tensor needs {self._missing} more bytes")
-            self._out.write(span_field(_MARK, _END + str(len(self.checksums)).encode()))
+    def _tail(self) -> bytes:
+        if self._missing:
+            raise ValueError(f"{self.path}: the last tensor needs {self._missing} more bytes")
+        return span_field(_MARK, _END + str(len(self.checksums)).encode())

@@ -45,7 +45,6 @@ _TABLE = (
 )
 FORMATS = {row.name: row for row in _TABLE}
 BY_SAFETENSORS = {row.safetensors: row for row in _TABLE if row.safetensors}
-BY_TORCH = {row.torch: row for row in _TABLE if row.torch}
 BY_FLAG = {row.flag: row for row in _TABLE if row.flag}
 
 

@@ -3,19 +3,17 @@
 Eight bytes with the length of a JSON header {name: {dtype, shape, data_offsets}}, the header, the bytes of the tensors.
 """
 
-import contextlib
 import json
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mindcode.checkpoint.dtypes import BY_SAFETENSORS, FORMATS
+from mindcode.checkpoint.file_writer import FileWriter
 from mindcode.checkpoint.tensors import LazyTensor, tensor_in_file
-from mindcode.utils.atomic import atomic_path
 from mindcode.utils.errors import UserError
 
 _MAX_HEADER = 100_000_000
@@ -86,15 +84,13 @@ def _unique(pairs: Sequence[tuple[str, Any]], path: Path) -> dict[str, Any]:
     return found
 
 
-class SafetensorsWriter:
+class SafetensorsWriter(FileWriter):
     """Writes one file, block by block in the order of `specs`; it appears, whole, when the `with` block ends."""
 
     def __init__(self, path: Path, specs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self._specs = specs
         self._metadata = dict(metadata)
-        self._resources = contextlib.ExitStack()
-        self._stream: IO[Any] | None = None
         self._begun = 0
         self._missing = 0
 
@@ -109,26 +105,18 @@ class SafetensorsWriter:
     def write(self, block: np.ndarray) -> None:
         """Write the next block of the tensor that was begun."""
         content = np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
-        if self._stream is None or len(content) > self._missing:
+        if len(content) > self._missing:
             raise ValueError(f"{self.path}: {len(content)} bytes for a tensor that needs {self._missing} more")
-        self._stream.write(content)
+        self._out.write(content)
         self._missing -= len(content)
 
-    def __enter__(self) -> "SafetensorsWriter":
-        temporary = self._resources.enter_context(atomic_path(self.path))
-        self._stream = self._resources.enter_context(open(temporary, "wb"))
-        self._stream.write(_header(self._specs, self._metadata))
-        return self
+    def _head(self) -> bytes:
+        return _header(self._specs, self._metadata)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._resources.__exit__(kind, error, trace)
-            return
-        with self._resources:
-            if self._missing or self._begun != len(self._specs):
-                raise ValueError(f"{self.path}: {self._begun} of {len(self._specs)} tensors were written")
+    def _tail(self) -> bytes:
+        if self._missing or self._begun != len(self._specs):
+            raise ValueError(f"{self.path}: {self._begun} of {len(self._specs)} tensors were written")
+        return b""
 
 
 def _header(specs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> bytes:

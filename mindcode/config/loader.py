@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mindcode.config.document import Entry, find, overlay, read_flag, read_yaml, walk, without
 from mindcode.config.mindformers import adapt, drop_meaningless
 from mindcode.config.schema import RunConfig
@@ -55,11 +53,6 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
     """Return plain mappings, lists and scalars, for a manifest in JSON or YAML."""
     plain: dict[str, Any] = _plain(dataclasses.asdict(config))
     return plain
-
-
-def dump_yaml(config: RunConfig) -> str:
-    """Return a YAML text that load_config turns into the same configuration."""
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
 
 
 def _read_layers(path: Path, above: tuple[Path, ...] = ()) -> Entry:

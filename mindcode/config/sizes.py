@@ -1,17 +1,6 @@
-"""Numbers that follow from a configuration: parameters, rows of one optimizer step, processes it needs."""
+"""Numbers that follow from a configuration: the processes it needs, the rows of one optimizer step."""
 
-from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import RunConfig
-
-
-def parameter_count(model: ModelConfig) -> int:
-    """Number of weights; a tied head counts once."""
-    attention = 2 * model.hidden_size * model.head_dim * (model.num_heads + model.kv_heads)
-    feed_forward = 3 * model.hidden_size * model.ffn_size
-    norms = 2 * model.hidden_size
-    tables = 1 if model.tie_word_embeddings else 2
-    layers = model.num_layers * (attention + feed_forward + norms)
-    return layers + model.hidden_size + tables * model.vocab_size * model.hidden_size
 
 
 def processes_needed(config: RunConfig) -> int:

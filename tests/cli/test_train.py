@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.checkpoints import load_float32
 from helpers.training import write_rows
 
-from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, load_float32, read_ckpt
+from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, read_ckpt
 from mindcode.cli.train import main as train
 from mindcode.utils.errors import UserError
 from mindcode.utils.jsonl import read_jsonl

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.checkpoints import load_float32
 
-from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, load_float32, read_ckpt, scan_ckpt
+from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, read_ckpt, scan_ckpt
 from mindcode.checkpoint.dtypes import bfloat16_to_float32, float32_to_bfloat16
 from mindcode.utils.errors import UserError
 

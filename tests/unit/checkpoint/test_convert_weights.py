@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.checkpoints import load_float32
 from helpers.weights import GOLDEN, hf_config, random_weights, raw_tensors, write_hf
 
-from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, load_float32, read_ckpt
+from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, read_ckpt
 from mindcode.checkpoint.convert import Conversion, convert_weights
 from mindcode.checkpoint.dtypes import convert
 from mindcode.checkpoint.hf_config import config_from_hf

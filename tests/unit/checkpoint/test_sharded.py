@@ -12,9 +12,9 @@ from typing import NamedTuple
 import mindspore
 import numpy as np
 import pytest
+from helpers.checkpoints import load_float32
 from helpers.shards import STATE, no_barrier, whole_records
 
-from mindcode.checkpoint.ckpt_file import load_float32
 from mindcode.checkpoint.manifest import Position
 from mindcode.checkpoint.shard_file import ShardRecord
 from mindcode.checkpoint.sharded import ShardedStore

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
-from mindcode.config.loader import dump_yaml, load_config, read_run_mode, to_dict
+from mindcode.config.loader import load_config, read_run_mode, to_dict
 from mindcode.config.schema import RunConfig
 from mindcode.utils.errors import UserError
 
@@ -100,7 +101,7 @@ def test_the_way_back_to_yaml(tmp_path: Path) -> None:
         "recompute_config: {select_recompute: [1, 2]}\ncallbacks: [{type: CheckpointMonitor, prefix: 'null'}]\n"
     )
     config = load_config(write(tmp_path / "a.yaml", text))
-    assert load_config(write(tmp_path / "b.yaml", dump_yaml(config))) == config
+    assert load_config(write(tmp_path / "b.yaml", yaml.safe_dump(to_dict(config)))) == config
     assert json.loads(json.dumps(to_dict(config))) == to_dict(config)
 
 

@@ -1,12 +1,10 @@
 """Numbers that follow from a configuration."""
 
-import dataclasses
-
 import pytest
 
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import ParallelConfig, RunConfig, RunnerConfig
-from mindcode.config.sizes import micro_batches_per_step, parameter_count, processes_needed, rows_per_step
+from mindcode.config.sizes import micro_batches_per_step, processes_needed, rows_per_step
 
 
 @pytest.mark.parametrize(
@@ -17,13 +15,6 @@ from mindcode.config.sizes import micro_batches_per_step, parameter_count, proce
 def test_feed_forward_width(hidden: int, multiplier: float | None, multiple: int, width: int) -> None:
     config = ModelConfig(hidden_size=hidden, ffn_dim_multiplier=multiplier, multiple_of=multiple)
     assert config.ffn_size == width
-
-
-def test_parameters_counted_by_hand() -> None:
-    config = ModelConfig(hidden_size=8, num_layers=2, num_heads=4, n_kv_heads=2, vocab_size=10, intermediate_size=6)
-    layer = (8 * 8 + 2 * 8 * 4 + 8 * 8) + 3 * 8 * 6 + 2 * 8  # q, k and v, o; gate, up, down; two norms
-    assert parameter_count(config) == 2 * layer + 8 + 2 * 10 * 8
-    assert parameter_count(dataclasses.replace(config, tie_word_embeddings=True)) == 2 * layer + 8 + 10 * 8
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,13 @@ SMOLLM2_135M = ModelConfig(
 )
 
 
+def test_parameters_counted_by_hand() -> None:
+    config = ModelConfig(hidden_size=8, num_layers=2, num_heads=4, n_kv_heads=2, vocab_size=10, intermediate_size=6)
+    layer = (8 * 8 + 2 * 8 * 4 + 8 * 8) + 3 * 8 * 6 + 2 * 8  # q, k and v, o; gate, up, down; two norms
+    assert num_parameters(config) == 2 * layer + 8 + 2 * 10 * 8
+    assert num_parameters(replace(config, tie_word_embeddings=True)) == 2 * layer + 8 + 10 * 8
+
+
 def test_34b_has_the_published_number_of_parameters() -> None:
     assert num_parameters(CODELLAMA_34B) == 33_743_970_304
 
