@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mindcode.checkpoint.ckpt_file import CkptWriter
 from mindcode.checkpoint.manifest import Part
-from mindcode.checkpoint.opened import Checkpoint
+from mindcode.checkpoint.runs import Checkpoint
 from mindcode.checkpoint.shard_file import part_of
 from mindcode.parallel.plan import Placement
 from mindcode.utils.progress import Progress

@@ -12,7 +12,8 @@ from mindcode.checkpoint.blocks import SlicedTensor, StoredBlock, block_in_ckpt
 from mindcode.checkpoint.ckpt_file import CkptEntry, TensorRecord, read_entry, scan_ckpt
 from mindcode.checkpoint.dtypes import FORMATS
 from mindcode.checkpoint.names import STATE_PREFIXES
-from mindcode.checkpoint.opened import Checkpoint, manifests_in, open_checkpoint
+from mindcode.checkpoint.opened import open_checkpoint
+from mindcode.checkpoint.runs import Checkpoint, manifests_in
 from mindcode.checkpoint.strategy import Strategy
 from mindcode.checkpoint.strategy_file import read_strategy
 from mindcode.parallel.plan import Shape

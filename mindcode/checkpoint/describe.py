@@ -7,7 +7,7 @@ from pathlib import Path
 from mindcode.checkpoint.by_strategy import Source
 from mindcode.checkpoint.manifest import Manifest, TensorSlices, is_manifest, read_manifest
 from mindcode.checkpoint.names import STATE_PREFIXES
-from mindcode.checkpoint.opened import Checkpoint, manifest_of, problem_of, readable_manifests
+from mindcode.checkpoint.runs import Checkpoint, manifest_of, problem_of, readable_manifests
 from mindcode.parallel.dims import ParallelDims
 from mindcode.parallel.plan import Shape
 from mindcode.utils.errors import UserError

@@ -20,8 +20,8 @@ from mindcode.checkpoint.blocks import whole
 from mindcode.checkpoint.by_strategy import Source
 from mindcode.checkpoint.manifest import Part, Position, combine, read_manifest, read_part, write_manifest
 from mindcode.checkpoint.names import order_in_checkpoint
-from mindcode.checkpoint.opened import Checkpoint, readable_manifests
 from mindcode.checkpoint.reshard_workers import Job, note_pattern, run_jobs, size_of
+from mindcode.checkpoint.runs import Checkpoint, readable_manifests
 from mindcode.checkpoint.shard_file import check_space
 from mindcode.parallel.dims import ParallelDims
 from mindcode.parallel.plan import Placement, Shape

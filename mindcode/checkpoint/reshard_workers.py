@@ -13,7 +13,7 @@ from pathlib import Path
 from mindcode.checkpoint.block_file import ByteProgress, write_blocks
 from mindcode.checkpoint.by_strategy import Source
 from mindcode.checkpoint.manifest import write_part
-from mindcode.checkpoint.opened import Checkpoint
+from mindcode.checkpoint.runs import Checkpoint
 from mindcode.parallel.plan import Placement
 from mindcode.utils.errors import UserError
 

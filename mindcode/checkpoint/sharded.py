@@ -22,7 +22,7 @@ from typing import Any
 
 from mindcode.checkpoint.ckpt_file import TensorRecord, is_marked
 from mindcode.checkpoint.manifest import Position, combine, read_part, write_manifest
-from mindcode.checkpoint.opened import missing_file, newest_in, readable_manifests
+from mindcode.checkpoint.runs import missing_file, newest_in, readable_manifests
 from mindcode.checkpoint.shard_file import ShardRecord, Shards, check_space, write_shard
 from mindcode.parallel.dims import ParallelDims
 from mindcode.utils.atomic import atomic_open

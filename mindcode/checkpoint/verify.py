@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mindcode.checkpoint.ckpt_file import CkptEntry, Segment, read_entry, scan_ckpt, stored_crc32
 from mindcode.checkpoint.manifest import Manifest, covers, is_manifest, read_manifest
-from mindcode.checkpoint.opened import check_entry, manifest_of, manifests_in
+from mindcode.checkpoint.runs import check_entry, manifest_of, manifests_in
 from mindcode.utils.errors import UserError
 
 _PIECE = 1 << 20

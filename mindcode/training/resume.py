@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from mindcode.checkpoint.opened import Checkpoint, newest_in, open_checkpoint
+from mindcode.checkpoint.opened import open_checkpoint
+from mindcode.checkpoint.runs import Checkpoint, newest_in
 from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.schema import RunConfig
 from mindcode.parallel.dims import ParallelDims

@@ -11,7 +11,7 @@ from mindcode.checkpoint.blocks import whole
 from mindcode.checkpoint.ckpt_file import TensorRecord
 from mindcode.checkpoint.dtypes import to_float32
 from mindcode.checkpoint.manifest import Position
-from mindcode.checkpoint.opened import Checkpoint
+from mindcode.checkpoint.runs import Checkpoint
 from mindcode.checkpoint.shard_file import ShardRecord
 from mindcode.parallel.plan import Placement, Shape
 from mindcode.training.optim import FIRST, MASTER, SECOND

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from mindcode.checkpoint.runs import manifest_at
 from mindcode.checkpoint.sources.huggingface import open_hugging_face
 from mindcode.checkpoint.sources.meta import open_meta
 from mindcode.checkpoint.sources.mindspore import open_ckpt
+from mindcode.checkpoint.sources.run import open_manifest
 from mindcode.checkpoint.sources.types import Source
 from mindcode.utils.errors import UserError
 
@@ -12,12 +14,14 @@ _SUFFIXES = (".gguf", ".ckpt", ".pth", ".safetensors", ".bin", ".json")
 
 
 def open_source(path: Path) -> Source:
-    """Find the weights at `path`: a .gguf or .ckpt, a folder of Hugging Face's or Meta's, or a file in such a folder.
+    """Find the weights at `path`: a .gguf or .ckpt, a folder of Hugging Face, Meta or a run, or a file in such a one.
 
     Raises UserError for a path that does not exist, holds no weights, or holds several models.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
+    if manifest := manifest_at(path):
+        return open_manifest(path, manifest)
     if path.is_dir():
         return _open_folder(path)
     if path.suffix not in _SUFFIXES:

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.shards import random_tensors, save_run
 from helpers.weights import GOLDEN, hf_config, interleaved, random_weights, raw_tensors, write_hf
 
+from mindcode.checkpoint.manifest import Position
+from mindcode.checkpoint.placements import Split
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.checkpoint.sources.types import Source
 from mindcode.checkpoint.tensors import half_rotation_rows
+from mindcode.parallel.dims import ParallelDims
 from mindcode.utils.errors import UserError
 
 
@@ -183,3 +187,14 @@ def test_a_single_safetensors_file_is_enough(tmp_path: Path) -> None:
     config = hf_config()
     folder = write_hf(tmp_path, config, random_weights(config))
     assert len(open_source(folder / "model.safetensors").tensors) == 12
+
+
+def test_a_run_on_many_ranks_is_read_as_one_network(tmp_path: Path) -> None:
+    tensors = random_tensors()
+    split = Split.of_tensors({name: tensor.shape for name, tensor in tensors.items()}, ParallelDims(1, 2, 2))
+    manifest = save_run(tmp_path, tensors, split, Position(1, 5))
+    weights = {name: tensor.tobytes() for name, tensor in tensors.items() if not name.startswith("adam_")}
+    for path in (tmp_path, manifest, manifest.parent / "rank_3" / "tiny_rank_3-1_5.ckpt"):
+        source = open_source(path)
+        assert contents(source) == weights
+        assert len(source.files) == 4

@@ -11,7 +11,8 @@ from mindspore import Parameter, Tensor
 from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord
 from mindcode.checkpoint.manifest import Position
 from mindcode.checkpoint.names import STATE_PREFIXES
-from mindcode.checkpoint.opened import Checkpoint, open_checkpoint
+from mindcode.checkpoint.opened import open_checkpoint
+from mindcode.checkpoint.runs import Checkpoint
 from mindcode.training.loss_scale import LossScale
 from mindcode.training.progress import TrainState
 from mindcode.training.snapshot import (
