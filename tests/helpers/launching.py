@@ -124,12 +124,12 @@ class Place:
             os.kill(process, signal.SIGKILL)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until `condition()` holds; fail after a long time."""
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0, every: float = 0.05) -> None:
+    """Wait until `condition()` holds, asked `every` so many seconds; fail after a long time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 90.0) -> tuple[int, str, str]:
