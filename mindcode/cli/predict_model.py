@@ -1,7 +1,6 @@
 """What `mindcode predict` loads: weights, tokenizer, and the engine made of both."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,12 +14,12 @@ from mindcode.data.tokenizer import Tokenizer, load_tokenizer
 from mindcode.data.tokenizer_files import find_tokenizer
 from mindcode.generation.prompts import end_ids
 from mindcode.utils.errors import UserError
+from mindcode.utils.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from mindcode.generation.engine import Engine
 
 _TOKENIZER_NAMES = ("tokenizer.model", "tokenizer.json")
-_FINGERPRINT_BLOCKS, _BLOCK_BYTES = 64, 1 << 16
 
 
 class LoadedModel(NamedTuple):
@@ -68,8 +67,8 @@ def build_engine(config: RunConfig, loaded: LoadedModel, batch_size: int) -> "En
 def identity(loaded: LoadedModel) -> dict[str, str]:
     """Name what decides the answers: weights, tokenizer, number format, length."""
     return {
-        "weights": _fingerprint(loaded.source.files),
-        "tokenizer": _fingerprint((loaded.tokenizer_path,)),
+        "weights": fingerprint(*loaded.source.files),
+        "tokenizer": fingerprint(loaded.tokenizer_path),
         "compute_dtype": loaded.model.compute_dtype,
         "longest": str(loaded.cache_length),
     }
@@ -84,16 +83,3 @@ def _find_tokenizer(configured: str, folder: Path) -> Path:
             return folder / name
     also = f", and processor.tokenizer.vocab_file {configured!r} does not exist" if configured else ""
     raise UserError(f"{folder}: no {' or '.join(_TOKENIZER_NAMES)} beside the weights{also}; give --model_file PATH")
-
-
-def _fingerprint(files: tuple[Path, ...]) -> str:
-    """Digest sizes and evenly spread blocks: reading hundreds of gigabytes to recognise a file would take minutes."""
-    digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{size}/".encode())
-        with open(file, "rb") as stream:
-            for number in range(_FINGERPRINT_BLOCKS):
-                stream.seek(max(size - _BLOCK_BYTES, 0) * number // (_FINGERPRINT_BLOCKS - 1))
-                digest.update(stream.read(_BLOCK_BYTES))
-    return digest.hexdigest()[:16]

@@ -1,6 +1,5 @@
 """manifest.json: what a run was, so that it can be repeated, and so that its folder is not mistaken for another's."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Iterable
@@ -13,22 +12,11 @@ from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.parallel.dims import Coordinates, ParallelDims, stage_of_layers
 from mindcode.utils.atomic import atomic_open
+from mindcode.utils.fingerprint import fingerprint
 
 MANIFEST = "manifest.json"
-_BLOCK, _BLOCKS = 64 * 1024, 64
 _FREE = ("resume_training", "run_mode", "output_dir", "load_checkpoint", "auto_trans_ckpt")
 """Keys that may differ between two commands of one run; what weights it started from is compared by content."""
-
-
-def fingerprint(path: Path) -> str:
-    """Return a SHA-256 over the size of a file and 64 blocks of 64 KiB spread over it: quick for any size."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as stream:
-        for index in range(_BLOCKS):
-            stream.seek(max(0, size - _BLOCK) * index // (_BLOCKS - 1))
-            digest.update(stream.read(_BLOCK))
-    return digest.hexdigest()
 
 
 def describe(config: RunConfig, data_files: Iterable[Path], weights: Path | None) -> dict[str, Any]:
