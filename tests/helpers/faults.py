@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers.launching import ROOT, Place, ended, wait_for
-from mindcode.checkpoint.opened import newest_in, open_checkpoint
+from mindcode.checkpoint.opened import open_checkpoint
+from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.checkpoint.verify import targets, verify
 from mindcode.parallel.plan import Placement
 from mindcode.utils.jsonl import read_jsonl
@@ -155,7 +156,7 @@ class Training:
 
     def newest_step(self) -> int:
         """The step after which the newest whole checkpoint was written; 0 without one."""
-        newest = newest_in(self.checkpoints) if self.checkpoints.is_dir() else None
+        newest = ShardedStore(self.folder, "tiny", keep=3).newest()
         return _step(newest.name) if newest else 0
 
     def last_step(self) -> int:
