@@ -8,6 +8,7 @@ from mindcode.checkpoint.manifest import Part
 from mindcode.checkpoint.runs import Checkpoint
 from mindcode.checkpoint.shard_file import part_of
 from mindcode.parallel.plan import Placement
+from mindcode.utils.errors import UserError
 from mindcode.utils.progress import Progress
 
 _MEBIBYTE = 1 << 20
@@ -46,16 +47,20 @@ def write_blocks(
     """Write one block of each tensor, and the numbers without dimensions, to a file that appears whole.
 
     Calls `count` with the bytes of each piece that was written. Raises UserError for a tensor that is missing or has
-    another shape.
+    another shape, and when the disk cannot be written or read.
     """
     tensors = {name: checkpoint.tensor(name, placement) for name, placement in placements.items()}
-    with CkptWriter(path) as writer:
-        for number in checkpoint.state.values():
-            writer.add(number)
-        for name, tensor in tensors.items():
-            writer.begin(name, tensor.dtype, placements[name].shape)
-            for piece in tensor.rows(placements[name]):
-                writer.write(piece)
-                count(piece.nbytes)
+    try:
+        with CkptWriter(path) as writer:
+            for number in checkpoint.state.values():
+                writer.add(number)
+            for name, tensor in tensors.items():
+                writer.begin(name, tensor.dtype, placements[name].shape)
+                for piece in tensor.rows(placements[name]):
+                    writer.write(piece)
+                    count(piece.nbytes)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise UserError(f"{path}: not written: {error.strerror}{where}; run the same command again") from error
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
     return part_of(path, dtypes, placements, writer, checkpoint.state.values())

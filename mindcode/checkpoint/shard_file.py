@@ -68,8 +68,11 @@ def _held(record: ShardRecord, numbers: np.ndarray) -> ShardRecord:
 
 
 def check_space(path: Path, size: int, advice: str) -> None:
-    """Make the folder of `path`; UserError unless its disk has room for `size` bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Make the folder of `path`; UserError unless that is possible and its disk has room for `size` bytes."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path.parent}: cannot be made ({error.strerror}); name another folder") from error
     free, needed = shutil.disk_usage(path.parent).free, size + _SPARE_BYTES
     if free < needed:
         raise UserError(f"{path}: needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; {advice}")

@@ -222,6 +222,20 @@ def test_a_disk_that_is_too_full_is_noticed_first(run: Run, tmp_path: Path, monk
     assert not list((tmp_path / "out").rglob("*.ckpt"))
 
 
+def test_what_the_disk_says_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/in: cannot be made \(Not a directory\)"):
+        merge(run.source, tmp_path / "file" / "in" / "whole.ckpt")
+
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CkptWriter, "write", no_space)
+    with pytest.raises(UserError, match=r"whole\.ckpt: not written: No space left on device"):
+        merge(run.source, tmp_path / "whole.ckpt")
+    assert not list(tmp_path.glob("*whole*"))
+
+
 def test_memory_is_a_piece_of_a_tensor(tmp_path: Path) -> None:
     rows = np.arange(1 << 21, dtype=np.float32).reshape(-1, 512)  # 8 MiB
     with CkptWriter(tmp_path / "large.ckpt") as writer:
