@@ -13,6 +13,7 @@ from mindcode.parallel.dims import Coordinates, ParallelDims
 from mindcode.parallel.explicit import split_model
 from mindcode.parallel.plan import Placement, Plan, smallest_shared_state
 from mindcode.runtime.distributed import SINGLE, Group, World, join_group
+from mindcode.utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,15 @@ def join_processes(config: RunConfig, world: World) -> Processes:
     """Create the groups of this process.
 
     All processes create their groups in the same order, so that nobody waits for a group that comes later. Raises
-    UserError unless as many processes run as the degrees ask for.
+    UserError unless as many processes run as the degrees ask for, and on devices other than CPUs: NPUs take the other
+    interpreter, semi_auto.py, which `mindcode train` does not drive.
     """
     check_world_size(config, world.size)
+    if world.size > 1 and config.context.device_target != "CPU":
+        raise UserError(
+            f"context.device_target: {config.context.device_target}, but training over several processes runs on CPUs "
+            "only so far; use --device_target CPU, or one process"
+        )
     plan = Plan(config.model.model_config, ParallelDims.of(config), config.model.model_config.offset)
     dims, rank = plan.dims, world.rank
     place, stages = dims.coordinates(rank), dims.pipeline_group(rank)
