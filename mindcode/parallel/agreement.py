@@ -35,13 +35,10 @@ class Agreement:
         """
         if self._alone:
             return find()
-        message = _found(find) if self._is_first else b""
+        message = message_of(find) if self._is_first else b""
         numbers = np.zeros(MESSAGE_BYTES, np.float32)
         numbers[: len(message)] = list(message)
-        heard = bytes(self._sum(numbers).astype(np.uint8)).rstrip(b"\0")
-        if heard.startswith(_ERROR):
-            raise UserError(os.fsdecode(heard[1:]))
-        return Path(os.fsdecode(heard[1:])) if heard else None
+        return answer_of(bytes(self._sum(numbers).astype(np.uint8)).rstrip(b"\0"))
 
     def anyone(self, flag: bool) -> bool:
         """Whether `flag` is true on any process."""
@@ -52,10 +49,17 @@ class Agreement:
         self._sum.barrier()
 
 
-def _found(find: Callable[[], Path | None]) -> bytes:
-    """Return a path or an error as bytes; nothing for None."""
+def message_of(find: Callable[[], Path | None]) -> bytes:
+    """Return what `find` returns or raises, in at most MESSAGE_BYTES; nothing for None."""
     try:
         path = find()
     except UserError as error:
         return (_ERROR + os.fsencode(str(error)))[:MESSAGE_BYTES]
     return b"" if path is None else (_PATH + os.fsencode(path))[:MESSAGE_BYTES]
+
+
+def answer_of(message: bytes) -> Path | None:
+    """Return the path in a message, or raise the UserError in it."""
+    if message.startswith(_ERROR):
+        raise UserError(message[1:].decode("utf-8", errors="replace"))
+    return Path(os.fsdecode(message[1:])) if message else None
