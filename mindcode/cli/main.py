@@ -64,9 +64,12 @@ def guard(module: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        _trace_for_developers()
+        print(f"mindcode: error: {_refused(error)}", file=sys.stderr)
+        return 2
     except Exception as error:
-        if os.environ.get("MINDCODE_DEBUG"):
-            traceback.print_exc()
+        _trace_for_developers()
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(last.filename)}:{last.lineno}"
         text = " ".join(str(error).split()) or "no message"
@@ -76,6 +79,17 @@ def guard(module: str, arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def _trace_for_developers() -> None:
+    if os.environ.get("MINDCODE_DEBUG"):
+        traceback.print_exc()
+
+
+def _refused(error: OSError) -> str:
+    """What the system refused: a place that does not exist or may not be written, a full disk."""
+    place, reason = error.filename2 or error.filename, error.strerror or str(error)
+    return f"{os.fsdecode(place)}: {reason}" if isinstance(place, str | bytes) else reason
 
 
 def _help() -> str:

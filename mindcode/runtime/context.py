@@ -29,7 +29,13 @@ def _use_cpu(context: ContextConfig) -> None:
 
 
 def _use_ascend(context: ContextConfig) -> None:
-    ms.set_device("Ascend", context.device_id)
+    try:
+        ms.set_device("Ascend", context.device_id)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split(". ")[0].split())
+        raise UserError(
+            f"context.device_target: Ascend, and there is none for MindSpore here ({reason}); give --device_target CPU"
+        ) from error
     ms.runtime.set_memory(max_size=context.max_device_memory)
     ms.set_context(jit_config={"jit_level": context.jit_level})
 

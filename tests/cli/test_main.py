@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,12 @@ def test_the_help_of_a_verb_needs_no_mindspore(verb: str) -> None:
     ("failure", "code", "line"),
     [
         (UserError("a.yaml:3: seed: 'x', expected a whole number"), 2, "mindcode: error: a.yaml:3: seed: 'x', expect"),
+        (
+            FileNotFoundError(2, "No such file or directory", "/proc/x"),
+            2,
+            "mindcode: error: /proc/x: No such file or dir",
+        ),
+        (OSError(28, "No space left on device"), 2, "mindcode: error: No space left on device"),
         (KeyboardInterrupt(), 130, "run the same command again to continue"),
         (
             ZeroDivisionError("division\nby zero"),
@@ -55,3 +62,31 @@ def test_failures_are_one_line(
     assert guard("failing_verb", []) == code
     printed = capsys.readouterr().err
     assert line in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "--samples", "samples.jsonl", "--allow_code_execution", "--ignore_incomplete", "--output", "file/x"],
+        ["convert", "--input_path", "{weights}", "--output_path", "file/x.ckpt"],
+        ["train", "--config", "{config}", "--train_dataset_dir", "no", "--output_dir", "file"],
+    ],
+    ids=lambda command: str(command[0]),
+)
+def test_a_place_that_cannot_be_written_is_named(
+    command: list[str],
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("samples.jsonl").write_text('{"task_id": "HumanEval/0", "completion": ""}\n')
+    names = {
+        "weights": str(repository / "tests" / "golden" / "weights" / "hf_tied"),
+        "config": str(repository / "configs" / "codellama" / "pretrain_codellama_tiny_cpu.yaml"),
+    }
+    assert main([word.format(**names) for word in command]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("mindcode: error: ") and "file" in last

@@ -44,6 +44,15 @@ def test_what_is_not_supported_is_named(context: ContextConfig, message: str) ->
         set_context(context)
 
 
+def test_a_missing_ascend_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(target: str, device_id: int) -> None:
+        raise RuntimeError(f"Unsupported device target {target}. This process only supports one of the ['CPU'].\n---")
+
+    monkeypatch.setattr(ms, "set_device", refuse)
+    with pytest.raises(UserError, match=r"none for .* \(Unsupported device target Ascend\); give --device_target CPU"):
+        set_context(ContextConfig(device_target="Ascend"))
+
+
 def test_a_failed_compilation_leaves_nothing_in_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

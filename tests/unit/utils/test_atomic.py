@@ -30,6 +30,18 @@ def test_an_error_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path
     assert os.listdir(tmp_path) == ["file.bin"]
 
 
+@pytest.mark.parametrize("name", [".", "folder", "/proc/file"])
+def test_a_place_that_cannot_be_written_is_named_as_the_caller_knows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    with pytest.raises(OSError) as raised, atomic_open(Path(name)):
+        pass
+    assert raised.value.filename == name
+    assert os.listdir(tmp_path) == ["folder"]
+
+
 def test_a_folder_replaces_the_previous_one(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     for content in ("first", "second"):
