@@ -109,12 +109,12 @@ def parse_run_flags(
     A malformed flag ends the process with code 2, as argparse does. Raises UserError for a missing --config file, a
     dotted flag without a value and an unknown flag.
     """
-    parser = _parser(prog)
+    parser = run_parser(prog)
     add_flags(parser)
     plain, dotted = _split_dotted(argv)
     rest, unknown = parser.parse_known_args(plain)
     if unknown:
-        known = [name for action in parser._actions for name in action.option_strings]
+        known = [name for action in parser._actions for name in action.option_strings if action.dest != "help"]
         raise UserError(f"{unknown[0]}: unknown flag{nearest(unknown[0].partition('=')[0], known)}")
     overrides = []
     for flag in FLAGS:
@@ -125,7 +125,8 @@ def parse_run_flags(
     return RunFlags(find_config(rest.config), (*overrides, *_options(rest.options), *dotted), rest)
 
 
-def _parser(prog: str) -> argparse.ArgumentParser:
+def run_parser(prog: str) -> argparse.ArgumentParser:
+    """Return the parser of the flags that every run knows."""
     parser = argparse.ArgumentParser(
         prog=prog, epilog="Any other key of the file: --section.key VALUE, for example --optimizer.learning_rate 2e-5"
     )

@@ -47,7 +47,7 @@ class PredictJob:
 
 def parse_job(argv: Sequence[str]) -> PredictJob:
     """Parse flags and configuration. Raises UserError for what cannot be done."""
-    flags = parse_run_flags(_known_spellings(argv), "mindcode predict", _add_flags)
+    flags = parse_run_flags(_known_spellings(argv), "mindcode predict", add_predict_flags)
     rest = flags.rest
     chosen = [(name, text) for name in _MODEL_FLAGS if (text := getattr(rest, name)) is not None]
     sampled = [("do_sample", "False" if float(text) == 0 else "True") for name, text in chosen if name == "temperature"]
@@ -84,7 +84,8 @@ def _known_spellings(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def _add_flags(parser: argparse.ArgumentParser) -> None:
+def add_predict_flags(parser: argparse._ActionsContainer) -> None:
+    """Add what only a prediction knows."""
     parser.add_argument("--input_file", default="", metavar="FILE", help="prompts.txt, prompts.jsonl or humaneval")
     parser.add_argument("--output_file", type=Path, metavar="FILE", help="JSONL, appended row by row, continued")
     parser.add_argument("--model_file", type=Path, metavar="FILE", help="tokenizer.model, tokenizer.json or a folder")

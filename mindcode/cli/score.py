@@ -4,6 +4,7 @@ mindcode score --samples output/samples.jsonl --allow_code_execution
 """
 
 import argparse
+import math
 from pathlib import Path
 
 from mindcode.utils.errors import UserError
@@ -51,26 +52,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--allow_code_execution", action="store_true", help="needed: generated code will be executed")
     parser.add_argument("--task", choices=("humaneval",), default="humaneval", help="the kind of problems")
     parser.add_argument("--problem_file", type=Path, help="other problems in HumanEval's format (default: HumanEval)")
-    parser.add_argument("--k", type=_ks, default=(1, 10, 100), help="values of k for pass@k: 1,10,100")
-    parser.add_argument("--timeout", type=_seconds, default=3.0, help="processor seconds for one sample (default 3)")
-    parser.add_argument("--n_workers", type=_workers, help="judging processes (default: one per core)")
+    parser.add_argument(
+        "--k", type=_sample_counts, default=(1, 10, 100), metavar="K,K", help="values of k for pass@k: 1,10,100"
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=3.0, metavar="SECONDS", help="processor seconds for one sample (default 3)"
+    )
+    parser.add_argument(
+        "--n_workers", type=_whole_number, metavar="N", help="judging processes (default: one per core)"
+    )
     parser.add_argument("--ignore_incomplete", action="store_true", help="accept problems without a sample")
     parser.add_argument("--output", type=Path, help="where results go (default: <samples>_results.jsonl)")
     return parser
 
 
-def _ks(text: str) -> tuple[int, ...]:
-    values = tuple(int(part) for part in text.split(","))
-    if min(values) < 1:
-        raise argparse.ArgumentTypeError(f"expected numbers from 1 up, found {text!r}")
-    return values
+def _sample_counts(text: str) -> tuple[int, ...]:
+    return tuple(_whole_number(part) for part in text.split(","))
 
 
-def _workers(text: str) -> int:
-    return _ks(text)[0]
+def _whole_number(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 up")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    if not 0 < float(text) < 3600:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, found {text!r}")
-    return float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < 3600:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds above 0 and below 3600")
+    return seconds

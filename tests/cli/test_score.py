@@ -85,8 +85,11 @@ def test_the_results_keep_the_samples_and_the_summary_counts_them(tmp_path: Path
         ('{"task_id": "HumanEval/0"}', ["--allow_code_execution"], "sample 1: expected"),
         ("", ["--allow_code_execution"], "no samples"),
         ("{", ["--allow_code_execution"], "samples.jsonl:1: not JSON"),
-        ("", ["--k", "0"], "--k"),
-        ("", ["--timeout", "-1"], "--timeout"),
+        ("", ["--k", "1,0"], "argument --k: '0', expected a whole number from 1 up"),
+        ("", ["--k", "a"], "argument --k: 'a', expected a whole number from 1 up"),
+        ("", ["--n_workers", "1,2"], "argument --n_workers: '1,2', expected a whole number from 1 up"),
+        ("", ["--timeout", "-1"], "argument --timeout: '-1', expected seconds above 0"),
+        ("", ["--timeout", "long"], "argument --timeout: 'long', expected seconds above 0"),
     ],
 )
 def test_bad_input_ends_in_one_line(tmp_path: Path, lines: str, flags: list[str], message: str) -> None:

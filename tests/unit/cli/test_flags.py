@@ -118,6 +118,7 @@ def test_flags_without_effect_are_accepted(parse: ParseFlags, messages: list[str
         (["--sed", "1"], "--sed: unknown flag; did you mean --seed?"),
         (["--train_dataset_dirs=x"], "--train_dataset_dirs=x: unknown flag; did you mean --train_dataset_dir?"),
         (["stray"], "stray: unknown flag"),
+        (["--lr", "3"], "--lr: unknown flag"),
         (["--optimizer.beta1"], "--optimizer.beta1: expected a value, as in --optimizer.beta1 VALUE"),
         (["--optimizer.beta1", "--seed", "1"], "--optimizer.beta1: expected a value"),
         (["--options", "seed"], "--options seed: expected KEY=VALUE"),

@@ -31,7 +31,6 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
         (["--run_mode", "finetune"], "mindcode.cli.train"),
         (["--run_mode=predict", "--stop", "x"], "mindcode.cli.predict"),
         (["--run_mode", "eval"], "mindcode.cli.train"),
-        (["--help"], "mindcode.cli.train"),
         (["--config", str(ROOT / "configs/smollm2/predict_smollm2_135m.yaml")], "mindcode.cli.predict"),
         (["--config", str(ROOT / "configs/smollm2/finetune_smollm2_135m.yaml")], "mindcode.cli.train"),
     ],
@@ -39,6 +38,17 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
 def test_flag_or_file_choose_the_verb(called: list[tuple[str, list[str]]], words: list[str], module: str) -> None:
     assert run.main(words) == 0
     assert called == [(module, words)]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--run_mode", "train", "-h"]])
+def test_help_is_the_scripts_own_and_holds_the_flags_of_all_modes(
+    called: list[tuple[str, list[str]]], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(words) == 0 and called == []
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: run_mindcode.py ") and "mindcode train" not in printed
+    for flag in ("--config", "--train_dataset_dir", "--input_file", "--max_new_tokens", "--temperature"):
+        assert flag in printed
 
 
 def test_unknown_mode() -> None:
