@@ -1,12 +1,16 @@
 """The `mindcode` command: help without heavy imports, one line for every failure, true exit codes."""
 
+import ast
+import re
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mindcode.cli.ckpt import ACTIONS
 from mindcode.cli.main import VERBS, guard, main
 from mindcode.utils.errors import UserError
 
@@ -90,3 +94,23 @@ def test_a_place_that_cannot_be_written_is_named(
     assert main([word.format(**names) for word in command]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("mindcode: error: ") and "file" in last
+
+
+def texts_of(path: Path) -> Iterator[str]:
+    """What a file may say to a person: its strings, with what f-strings put in left out, but not its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    expressions = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in expressions:
+            yield node.value
+
+
+NO_COMMANDS = {"checkpoint": "a file's format", "run": "a page's title", "it": "use the mindcode it is from"}
+
+
+def test_commands_that_messages_recommend_exist(repository: Path) -> None:
+    texts = [text for path in (repository / "mindcode").rglob("*.py") for text in texts_of(path)]
+    found = [words for text in texts for words in re.findall(r"\bmindcode ([a-z]+)(?: ([a-z]+))?", text)]
+    assert {"train", "predict", "ckpt"} <= {verb for verb, _ in found}, "they are found at all"
+    assert {verb for verb, _ in found} <= {*VERBS, *NO_COMMANDS}
+    assert {action for verb, action in found if verb == "ckpt" and action} <= set(ACTIONS)
