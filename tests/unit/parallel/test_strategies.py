@@ -6,8 +6,8 @@ from itertools import product
 from math import prod
 
 import pytest
-
 from helpers.recording import Shapes, recorded_shapes
+
 from mindcode.config.model_schema import ModelConfig
 from mindcode.model.kernels import ASCEND, ASCEND_FLASH, kernels_for
 from mindcode.model.stats import parameter_shapes
@@ -83,7 +83,7 @@ def users(model: ModelConfig, parameter: str) -> Iterator[tuple[str, int]]:
 
 
 def block(split: tuple[int, ...], shape: tuple[int, ...], rank_in_stage: int) -> Placement:
-    """The piece of a tensor that MindSpore gives a rank: parts of tensor parallelism are neighbours, replicas are not."""
+    """The piece of a tensor that a rank gets: parts of tensor parallelism are neighbours, replicas are not."""
     starts, remaining = [], rank_in_stage
     for size, parts in reversed(list(zip(shape, split, strict=True))):
         remaining, index = divmod(remaining, parts)

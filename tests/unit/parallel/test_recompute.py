@@ -1,0 +1,50 @@
+"""Which layers a setting of recompute_config chooses, and which operations count as cheap."""
+
+import re
+
+import pytest
+
+from mindcode.parallel.recompute import CHEAP, chosen_layers
+from mindcode.utils.errors import UserError
+
+STAGES = (0, 0, 0, 1, 1)
+KEY = "recompute_config.recompute"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_switch_is_for_all_layers(everything: bool) -> None:
+    assert chosen_layers(everything, STAGES, KEY) == (everything,) * 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "chosen"),
+    [
+        ((0, 0), (False, False, False, False, False)),
+        ((2, 1), (True, True, False, True, False)),
+        ((0, 9), (False, False, False, True, True)),
+    ],
+)
+def test_numbers_count_from_the_beginning_of_each_stage(setting: tuple[int, ...], chosen: tuple[bool, ...]) -> None:
+    assert chosen_layers(setting, STAGES, KEY) == chosen
+
+
+@pytest.mark.parametrize("setting", [(1,), (1, 1, 1)])
+def test_one_number_for_each_stage(setting: tuple[int, ...]) -> None:
+    message = rf"recompute_config\.recompute: {len(setting)} numbers for pipeline_stage 2; give one for each stage"
+    with pytest.raises(UserError, match=message):
+        chosen_layers(setting, STAGES, KEY)
+
+
+@pytest.mark.parametrize(
+    ("operation", "cheap"),
+    [
+        ("attention_norm.norm.rms_norm", True),
+        ("attention.rope_k.mul_sin", True),
+        ("feed_forward.silu", True),
+        ("attention.wq.matmul", False),
+        ("attention.core.flash", False),
+        ("feed_forward.w1.cast", False),
+    ],
+)
+def test_cheap_operations(operation: str, cheap: bool) -> None:
+    assert any(re.fullmatch(pattern, operation) for pattern in CHEAP) is cheap
