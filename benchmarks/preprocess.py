@@ -94,7 +94,7 @@ def compare(kind: str, source: Path, model: Path, seq_length: int, rounds: int) 
 def tokenized_texts(kind: str, source: Path, model: Path) -> list[str]:
     """The texts that have to be tokenized, ready in memory."""
     if kind == "wiki":
-        return [text for chunk in read_chunks(source) for text in paragraphs(chunk)]
+        return [part.text for chunk in read_chunks(source) for part in paragraphs(chunk)]
     write = script_writer(load_tokenizer(model), "vicuna")
     records = json.loads(source.read_text(encoding="utf-8"))
     return [piece.text for record in records for piece in write(parse_conversation(record)).pieces]

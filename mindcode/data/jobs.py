@@ -15,7 +15,7 @@ from mindcode.data.qa import IGNORE, Problem, QaEncoder, QaRows
 from mindcode.data.records import Record, read_records
 from mindcode.data.targets import script_writer
 from mindcode.data.tokenizer import Tokenizer, load_tokenizer
-from mindcode.data.wiki import Chunk, paragraphs, read_chunks
+from mindcode.data.wiki import Chunk, Edge, paragraphs, read_chunks
 from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
 
@@ -101,23 +101,26 @@ class WikiJob:
 
     columns: tuple[str, ...] = ("input_ids",)
 
-    def __init__(self, settings: RowSettings, inputs: Sequence[Path], tokenizer: Path, spool: Path) -> None:
-        """`spool` is a file that may be made to repeat the stream."""
+    def __init__(
+        self, settings: RowSettings, inputs: Sequence[Path], tokenizer_path: Path, joint: str | None, spool: Path
+    ) -> None:
+        """`joint` is the tokenizer's word_joint; `spool` is a file that may be made to repeat the stream."""
         self.counts = Counts()
         self._settings, self._inputs, self._spool = settings, inputs, spool
-        self.build = partial(_build_wiki, tokenizer)
+        self._edges = (Edge.PARAGRAPH,) if joint is None else (Edge.PARAGRAPH, Edge.WORD)
+        self.build = partial(_build_wiki, tokenizer_path, joint or "")
         self._left = np.empty(0, np.int32)
 
     def tasks(self) -> Iterator[tuple[Chunk, int]]:
         """See Job.tasks."""
         for path in self._inputs:
-            for chunk in read_chunks(path):
+            for chunk in read_chunks(path, self._edges):
                 yield chunk, len(chunk.text.encode())
 
-    def rows(self, result: list[np.ndarray]) -> Iterator[list[Column]]:
+    def rows(self, result: tuple[int, np.ndarray]) -> Iterator[list[Column]]:
         """See Job.rows."""
-        self.counts.records += len(result)
-        stream = np.concatenate([np.empty(0, np.int32), *result])
+        paragraphs, stream = result
+        self.counts.records += paragraphs
         if self._settings.repeat > 1:
             with open(self._spool, "ab") as spool:
                 stream.tofile(spool)
@@ -140,16 +143,21 @@ class WikiJob:
         return [Column(stream[: rows * length], np.full(rows, length), 0)]
 
 
-def _build_wiki(tokenizer: Path) -> Callable[[tuple[Chunk, int]], list[np.ndarray]]:
-    return partial(_encode_chunk, load_tokenizer(tokenizer))
+def _build_wiki(tokenizer: Path, joint: str) -> Callable[[tuple[Chunk, int]], tuple[int, np.ndarray]]:
+    return partial(_encode_chunk, load_tokenizer(tokenizer), joint)
 
 
-def _encode_chunk(tokenizer: Tokenizer, task: tuple[Chunk, int]) -> list[np.ndarray]:
-    """The ids of each paragraph of a chunk between BOS and EOS."""
+def _encode_chunk(tokenizer: Tokenizer, joint: str, task: tuple[Chunk, int]) -> tuple[int, np.ndarray]:
+    """How many paragraphs begin in a chunk, and the ids of all, each between BOS and EOS."""
     before = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
     after = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
-    encoded = tokenizer.encode_batch_with_specials(paragraphs(task[0]))
-    return [np.array([*before, *ids, *after], np.int32) for ids in encoded]
+    parts = paragraphs(task[0])
+    encoded = tokenizer.encode_batch_with_specials([part.text if part.begins else joint + part.text for part in parts])
+    arrays = [
+        np.array([*(before if part.begins else ()), *ids, *(after if part.ends else ())], np.int32)
+        for part, ids in zip(parts, encoded, strict=True)
+    ]
+    return sum(part.begins for part in parts), np.concatenate([np.empty(0, np.int32), *arrays])
 
 
 class QaJob:

@@ -1,13 +1,19 @@
 """Tokenizers in the `tokenizer.json` format of the tokenizers library (SmolLM2, Llama 3, converted GGUF files)."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 
 import tokenizers
 
 from mindcode.data.tokenizer_files import TokenizerFiles
-from mindcode.data.tokenizer_types import Encoded, choose_pad_id
+from mindcode.data.tokenizer_types import Encoded, choose_pad_id, touch_words
 from mindcode.utils.errors import UserError
+
+# A space, as byte-level and other vocabularies spell it, after anything but white space.
+_OVER_WORD_END = re.compile("[^\\sĠĊĉč▁][Ġ▁ ]")
+_PROBES = ("def", "a b", "(see über", "x\n\ny = 1", "don't stop", "you are", "привет", "l'été 12 fois", "end")
 
 
 class JsonTokenizer:
@@ -50,6 +56,17 @@ class JsonTokenizer:
             Encoded(found.ids, [bisect_left(found.offsets, (border, border)) for border in wanted])
             for found, wanted in zip(encoded, borders, strict=True)
         ]
+
+    def word_joint(self) -> str | None:
+        """See Tokenizer.word_joint: no piece reaches over the end of a word, and a few texts say what the joint is."""
+        added = [token.content for token in self._with_specials.get_added_tokens_decoder().values()]
+        if touch_words(added) or any(map(_OVER_WORD_END.search, self._with_specials.get_vocab())):
+            return None
+        encode = self.encode_with_specials
+        for joint in (" ", ""):
+            if all(encode(f"{a} {b}") == encode(a) + encode(joint + b) for a, b in pairwise(_PROBES)):
+                return joint
+        return None
 
     def decode(self, ids: Sequence[int]) -> str:
         """See Tokenizer.decode."""

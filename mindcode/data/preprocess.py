@@ -17,7 +17,7 @@ from mindcode.data.mindrecord_format import Column
 from mindcode.data.mindrecord_writer import MindRecordWriter
 from mindcode.data.previous import find_previous, finished_summary, summary_path
 from mindcode.data.staging import Staging
-from mindcode.data.tokenizer import load_tokenizer
+from mindcode.data.tokenizer import Tokenizer, load_tokenizer
 from mindcode.data.tokenizer_files import find_tokenizer
 from mindcode.data.workers import ordered_map
 from mindcode.utils.atomic import atomic_open
@@ -51,7 +51,8 @@ class Outcome:
 def run(settings: Settings) -> Outcome:
     """Make the set. Raises UserError for anything wrong with inputs, tokenizer, settings or output."""
     _check(settings)
-    if load_tokenizer(settings.tokenizer).eos_id is None:
+    tokenizer = load_tokenizer(settings.tokenizer)
+    if tokenizer.eos_id is None:
         raise UserError(f"{settings.tokenizer}: names no eos_token; put the model's tokenizer_config.json beside it")
     try:
         identity = _identity(settings)
@@ -60,7 +61,7 @@ def run(settings: Settings) -> Outcome:
             if previous.files and not settings.overwrite:
                 done = finished_summary(settings.output, previous, identity)
                 return Outcome(done, summary_path(settings.output), was_done=True)
-            summary = {**identity, **_make(settings, staging.folder), "mindcode": mindcode.__version__}
+            summary = {**identity, **_make(settings, tokenizer, staging.folder), "mindcode": mindcode.__version__}
             with atomic_open(staging.folder / summary_path(settings.output).name, "wb") as stream:
                 stream.write(encode_json(summary, indent=2))
             staging.commit(remove=previous.files)
@@ -84,10 +85,10 @@ def _check(settings: Settings) -> None:
         raise UserError(f"{settings.output}: is a folder; --output_file is the name of a file to make in a folder")
 
 
-def _make(settings: Settings, folder: Path) -> dict[str, Any]:
+def _make(settings: Settings, tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
     """Write the set into `folder`; return what the summary says about it."""
     rows, name = settings.rows, settings.output.name
-    job = _job(settings, folder)
+    job = _job(settings, tokenizer, folder)
     with MindRecordWriter(folder, name, settings.shards, job.columns, rows.row_length, rows.dataset_type) as writer:
         for columns in _all_rows(settings, job):
             job.counts.add_columns(columns, rows.row_length)
@@ -98,10 +99,10 @@ def _make(settings: Settings, folder: Path) -> dict[str, Any]:
     return {"files": writer.names, "bytes": sizes, **job.counts.as_json(), **_padding(job.counts, rows)}
 
 
-def _job(settings: Settings, folder: Path) -> Job:
+def _job(settings: Settings, tokenizer: Tokenizer, folder: Path) -> Job:
     rows = settings.rows
     if rows.dataset_type == "wiki":
-        return WikiJob(rows, settings.inputs, settings.tokenizer, folder / "repeat.ids")
+        return WikiJob(rows, settings.inputs, settings.tokenizer, tokenizer.word_joint(), folder / "repeat.ids")
     return QaJob(rows, settings.inputs, settings.tokenizer)
 
 

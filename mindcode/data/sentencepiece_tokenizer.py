@@ -13,7 +13,7 @@ import sentencepiece
 
 from mindcode.data.sentencepiece_segments import SegmentEncoder, separable
 from mindcode.data.tokenizer_files import TokenizerFiles
-from mindcode.data.tokenizer_types import Encoded, choose_pad_id
+from mindcode.data.tokenizer_types import Encoded, choose_pad_id, touch_words
 from mindcode.utils.errors import UserError
 
 _SPACE = "▁"
@@ -74,6 +74,10 @@ class SentencePieceTokenizer:
             Encoded(_joined(groups), self._borders(text_parts, groups, wanted))
             for text_parts, groups, wanted in zip(parts, encoded, borders, strict=True)
         ]
+
+    def word_joint(self) -> str | None:
+        """See Tokenizer.word_joint: the dummy prefix of the later part is the space."""
+        return None if self._special_segments is None or touch_words(self._special) else ""
 
     def decode(self, ids: Sequence[int]) -> str:
         """See Tokenizer.decode."""

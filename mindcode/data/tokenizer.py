@@ -73,6 +73,10 @@ class Tokenizer(Protocol):
     def encode_with_borders(self, texts: Sequence[str], borders: Sequence[Sequence[int]]) -> list[Encoded]:
         """`encode_with_specials`, and for each character position in `borders` the first token at or after it."""
 
+    def word_joint(self) -> str | None:
+        """What stands for a space between two letters where a text is encoded in parts: the ids of `a + " " + b` are
+        those of `a` and those of `joint + b`, specials included. None when that is not certain."""
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of the ids; special pieces and ids beyond the vocabulary are left out."""
 

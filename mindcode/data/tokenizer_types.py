@@ -1,6 +1,10 @@
 """The small values that both kinds of tokenizer return or share."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+_WORDY = re.compile(r"^[^\W\d_]|[^\W\d_]$|\s")
 
 
 @dataclass(frozen=True)
@@ -17,3 +21,8 @@ def choose_pad_id(pad_id: int | None, eos_id: int | None, unk_id: int | None) ->
     if pad_id is not None and pad_id != eos_id:
         return pad_id
     return unk_id if unk_id is not None else 0
+
+
+def touch_words(special_pieces: Iterable[str]) -> bool:
+    """Whether a special piece begins or ends with a letter or holds a space, so that words may be parts of it."""
+    return any(_WORDY.search(piece) for piece in special_pieces)

@@ -68,6 +68,19 @@ def test_wiki_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert sorted(path.name for path in output.parent.iterdir()) == names
 
 
+def test_one_paragraph_longer_than_several_chunks(tmp_path: Path) -> None:
+    lines = [line for line in WIKI.read_text("utf-8").split("\n") if line.strip() and not line.startswith(" =")]
+    text = "\n".join(lines * -(-1_500_000 // sum(map(len, lines)))) + "\n\n one more . \n"
+    (tmp_path / "text").write_text(text, "utf-8")
+    output = tmp_path / "wiki"
+    flags = ("--input_glob", tmp_path / "text", "--seq_length", 128, "--output_file", output)
+    assert preprocess(*flags, "--num_workers", 2) == 0
+    expected = wiki_rows(text, load_tokenizer(MODEL).encode_with_specials, 129)
+    reader = MindRecordReader(output)
+    np.testing.assert_array_equal(reader.rows(np.arange(len(reader)))["input_ids"], expected)
+    assert json.loads(Path(f"{output}.summary.json").read_text())["records"] == 2
+
+
 def test_qa_end_to_end(tmp_path: Path, conversations: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "qa.mindrecord"
     flags = ("--dataset_type", "qa", "--input_glob", conversations, "--seq_length", 512, "--output_file", output)

@@ -1,6 +1,8 @@
 """Both kinds of tokenizer behind the same protocol; the sentencepiece one against the slow Llama tokenizer's ids."""
 
 import json
+import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,25 @@ def test_a_broken_neighbour_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text("{")
     with pytest.raises(UserError, match=r"tokenizer_config.json: not JSON"):
         load_tokenizer(tmp_path)
+
+
+def test_a_text_may_be_cut_between_words(llama: Tokenizer, chat: Tokenizer) -> None:
+    rng = random.Random(0)
+    parts = ["a b", "word", "é", " ", "  ", "\n", ".", "</s>", "<|im_end|>", "12", "'s", "▁", "你好", "(x", "\t", "Ġ"]
+    for tokenizer, expected in ((llama, ""), (chat, " ")):
+        joint = tokenizer.word_joint()
+        assert joint == expected
+        for _ in range(1000):
+            left = "".join(rng.choices(parts, k=rng.randrange(0, 9))) + rng.choice("eéя")
+            right = rng.choice("eéя") + "".join(rng.choices(parts, k=rng.randrange(0, 9)))
+            whole, first, second = tokenizer.encode_batch_with_specials([f"{left} {right}", left, joint + right])
+            assert whole == first + second, (left, right)
+
+
+@pytest.mark.parametrize("piece", ["of the", "PAD", "<a b>"])
+def test_pieces_that_join_words_forbid_the_cut(chat_folder: Path, tmp_path: Path, piece: str) -> None:
+    shutil.copytree(chat_folder, tmp_path, dirs_exist_ok=True)
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    content["added_tokens"].append({**content["added_tokens"][0], "id": 400, "content": piece})
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    assert load_tokenizer(tmp_path).word_joint() is None
