@@ -75,6 +75,8 @@ def test_commands_and_their_flags_exist(page: Path, command: list[str]) -> None:
         return
     if program == "mindcode":
         known = help_of((sys.executable, "-m", "mindcode", *arguments[: 2 if arguments[0] == "ckpt" else 1]))
+        launched = [word for word in arguments if arguments[0] == "launch" and word.endswith(".py")]
+        known += "".join(help_of((sys.executable, script)) for script in launched)
     elif arguments[0] == "-m":
         known = help_of((sys.executable, *arguments[:2]))
     else:

@@ -41,8 +41,10 @@ def main(argv: list[str]) -> int:
         check_port(launch.cluster)
     try:
         launch.log_dir.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UserError(f"--log_dir {launch.log_dir}: is a file; give a folder, new or old") from error
     except OSError as error:
-        raise UserError(f"--log_dir {launch.log_dir}: {error.strerror}") from error
+        raise UserError(f"--log_dir {launch.log_dir}: {error.strerror}; give a folder that can be written to") from error
     return _run(launch) if arguments.join else _start(launch)
 
 

@@ -130,7 +130,8 @@ def test_nobody_listening_does_not_leave_workers(place: Place) -> None:
             ["--worker_num", "2", "--local_worker_num", "1", "--master_addr", "192.0.2.1", "worker.py"],
             "on 192.0.2.1: no address of this machine, but NODE_RANK 0 starts the scheduler",
         ),
-        (["--log_dir", "worker.py/log", "worker.py"], "--log_dir worker.py/log: Not a directory"),
+        (["--log_dir", "worker.py/log", "worker.py"], "--log_dir worker.py/log: Not a directory; give a folder that"),
+        (["--log_dir", "worker.py", "worker.py"], "--log_dir worker.py: is a file; give a folder, new or old"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(place: Place, words: list[str], message: str) -> None:
