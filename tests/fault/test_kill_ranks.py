@@ -57,4 +57,4 @@ def test_two_kills(tmp_path: Path) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS)
 def test_ten_kills(tmp_path: Path, split: Split) -> None:
-    survives(tmp_path, split, count=10, steps=240)
+    survives(tmp_path, split, count=10, steps=100)
