@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from mindcode.utils.errors import UserError
+from mindcode.utils.errors import UserError, not_utf8
 from mindcode.utils.jsonl import why_not_json
 
 _BLOCK_CHARS = 1 << 20
@@ -44,7 +44,7 @@ def read_records(path: Path) -> Iterator[Record]:
             stream.seek(0)
             yield from _ListReader(path, stream).records() if start == "[" else _lines(path, stream)
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x})") from error
+        raise not_utf8(path, error) from error
 
 
 def _first_character(stream: TextIO) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindcode.utils.errors import UserError
+from mindcode.utils.errors import UserError, not_utf8
 
 MODEL_NAME, JSON_NAME = "tokenizer.model", "tokenizer.json"
 CONFIG_NAME, OLD_CONFIG_NAME, TEMPLATE_NAME = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
@@ -63,7 +63,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error})") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}")
@@ -80,7 +80,10 @@ def _piece(config: dict[str, Any], key: str) -> str | None:
 def _chat_template(config: dict[str, Any], beside: Path) -> str | None:
     """The template as a string, the one called "default" in a list of named ones, or the file beside."""
     if beside.is_file():
-        return beside.read_text(encoding="utf-8")
+        try:
+            return beside.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise not_utf8(beside, error) from error
     value = config.get("chat_template")
     if isinstance(value, list):
         named = {entry.get("name"): entry.get("template") for entry in value if isinstance(entry, dict)}

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from mindcode.utils.errors import UserError
+from mindcode.utils.errors import UserError, not_utf8
 
 CHUNK_CHARS = 1 << 18
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ('"', '"'), ("'", "'"))
@@ -145,7 +145,7 @@ def read_chunks(path: Path, edges: tuple[Edge, ...] = (Edge.PARAGRAPH,), size: i
                 opened, begin = _still_open(piece, opened), end
                 in_heading = end is Edge.WORD and _ends_in_heading(chunk)
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x})") from error
+        raise not_utf8(path, error) from error
 
 
 def _ends_in_heading(chunk: Chunk) -> bool:

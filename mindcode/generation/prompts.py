@@ -13,7 +13,7 @@ from typing import Any
 from mindcode.data.records import expect_text
 from mindcode.data.templates import OWN_TEMPLATE, Message, encode_rendered, find_template
 from mindcode.data.tokenizer import Tokenizer
-from mindcode.utils.errors import UserError
+from mindcode.utils.errors import UserError, not_utf8
 from mindcode.utils.jsonl import read_jsonl
 
 FILL = "<FILL_ME>"
@@ -70,7 +70,7 @@ def _text_rows(path: Path) -> Iterator[PromptRow]:
                 if line.strip():
                     yield text_prompt(str(number), line.removesuffix("\n").replace("\\n", "\n"))
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x})") from error
+        raise not_utf8(path, error) from error
 
 
 def _json_rows(path: Path) -> Iterator[PromptRow]:

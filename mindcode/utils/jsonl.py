@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mindcode.utils.atomic import atomic_open
-from mindcode.utils.errors import UserError
+from mindcode.utils.errors import UserError, not_utf8
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -27,7 +27,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 if line.strip():
                     yield _parse(line, f"{path}:{number}")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x})") from error
+        raise not_utf8(path, error) from error
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path}: not a whole gzip file ({error})") from error
 

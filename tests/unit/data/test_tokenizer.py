@@ -119,10 +119,19 @@ def test_what_is_not_a_tokenizer_is_named(tmp_path: Path, name: str, content: by
         load_tokenizer(tmp_path / name)
 
 
-def test_a_broken_neighbour_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokenizer_config.json", b"{", r"tokenizer_config.json: not JSON \(Expecting"),
+        ("tokenizer_config.json", b'{"a": "\xfc"}', r"tokenizer_config.json: not JSON \('utf-8' codec"),
+        ("tokenizer_config.json", b"[" * 9999, r"tokenizer_config.json: not JSON \(maximum recursion depth"),
+        ("chat_template.jinja", b"f\xfcr", r"chat_template.jinja: not UTF-8 text .*0xfc"),
+    ],
+)
+def test_a_broken_neighbour_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / "tokenizer.model").write_bytes(LLAMA_LIKE.read_bytes())
-    (tmp_path / "tokenizer_config.json").write_text("{")
-    with pytest.raises(UserError, match=r"tokenizer_config.json: not JSON"):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
         load_tokenizer(tmp_path)
 
 
