@@ -124,7 +124,7 @@ def test_what_is_not_a_tokenizer_is_named(tmp_path: Path, name: str, content: by
     [
         ("tokenizer_config.json", b"{", r"tokenizer_config.json: not JSON \(Expecting"),
         ("tokenizer_config.json", b'{"a": "\xfc"}', r"tokenizer_config.json: not JSON \('utf-8' codec"),
-        ("tokenizer_config.json", b"[" * 9999, r"tokenizer_config.json: not JSON \(maximum recursion depth"),
+        ("tokenizer_config.json", b"[" * 200_000, r"tokenizer_config.json: not JSON \(maximum recursion depth"),
         ("chat_template.jinja", b"f\xfcr", r"chat_template.jinja: not UTF-8 text .*0xfc"),
     ],
 )

@@ -37,7 +37,7 @@ def test_compressed_files_and_blank_lines(tmp_path: Path) -> None:
     [
         (b"{}\n{oops}\n", r"rows\.jsonl:2: not JSON"),
         (b"{}\n[1]\n", r"rows\.jsonl:2: expected a JSON object, found list"),
-        (b"{}\n" + b"[" * 2000, r"rows\.jsonl:2: not JSON .nested too deeply"),
+        (b"{}\n" + b"[" * 200_000, r"rows\.jsonl:2: not JSON .nested too deeply"),
         (b'{"a": 1' + b"0" * 5000 + b"}\n", r"rows\.jsonl:1: not JSON .a number has too many digits"),
         (b'{"a": "\xe4"}\n', r"rows\.jsonl: not UTF-8 text .*0xe4"),
     ],
