@@ -1,5 +1,7 @@
 """Puts MindSpore into the mode and on the device that a configuration asks for. The only place that does."""
 
+import os
+
 import mindspore as ms
 
 from mindcode.config.schema import ContextConfig
@@ -30,7 +32,7 @@ def _use_cpu(context: ContextConfig) -> None:
 
 def _use_ascend(context: ContextConfig) -> None:
     try:
-        ms.set_device("Ascend", context.device_id)
+        ms.set_device("Ascend", _npu(context))
     except RuntimeError as error:
         reason = " ".join(str(error).split(". ")[0].split())
         raise UserError(
@@ -38,6 +40,12 @@ def _use_ascend(context: ContextConfig) -> None:
         ) from error
     ms.runtime.set_memory(max_size=context.max_device_memory)
     ms.set_context(jit_config={"jit_level": context.jit_level})
+
+
+def _npu(context: ContextConfig) -> int:
+    """Return which NPU is this process': every worker of a job has its own, a process alone has the configured one."""
+    is_worker = os.environ.get("MS_ROLE") == "MS_WORKER"
+    return int(os.environ.get("DEVICE_ID", context.device_id)) if is_worker else context.device_id
 
 
 DEVICE_SETTERS = {"CPU": _use_cpu, "Ascend": _use_ascend}

@@ -53,7 +53,7 @@ def test_workers_of_two_nodes_add_their_numbers(place: Place) -> None:
 
 
 def test_one_that_dies_ends_both_nodes(place: Place) -> None:
-    (code_0, _, err_0), (code_1, _, err_1) = both_nodes(place, "killed", MS_NODE_TIMEOUT="10")
+    (code_0, _, err_0), (code_1, _, err_1) = both_nodes(place, "killed", MS_NODE_TIMEOUT="15")
     assert code_1 == 128 + signal.SIGKILL
     assert "rank 1 was ended by SIGKILL" in err_1
     assert code_0 not in (0, 137)

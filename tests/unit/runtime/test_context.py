@@ -53,6 +53,22 @@ def test_a_missing_ascend_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPa
         set_context(ContextConfig(device_target="Ascend"))
 
 
+@pytest.mark.parametrize(("role", "npu"), [("MS_WORKER", 5), (None, 3)])
+def test_every_worker_has_an_npu_of_its_own(role: str | None, npu: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def refuse(target: str, device_id: int) -> None:
+        asked.append(device_id)
+        raise RuntimeError("no NPU here")
+
+    monkeypatch.setattr(ms, "set_device", refuse)
+    monkeypatch.setenv("DEVICE_ID", "5")
+    monkeypatch.setenv("MS_ROLE", role) if role else monkeypatch.delenv("MS_ROLE", raising=False)
+    with pytest.raises(UserError):
+        set_context(ContextConfig(device_target="Ascend", device_id=3))
+    assert asked == [npu]
+
+
 def test_a_failed_compilation_leaves_nothing_in_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
