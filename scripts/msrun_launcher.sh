@@ -31,6 +31,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 ulimit -u unlimited 2>/dev/null || true
 
+if ! command -v mindcode >/dev/null; then
+    echo "$0: mindcode is not on PATH; activate the environment it is installed in, or: pip install -e $root" >&2
+    exit 127
+fi
 eval "command=($1)" # quotes inside COMMAND group words, as on a command line
 exec mindcode launch --worker_num "$2" --local_worker_num "$3" --master_addr "$4" --master_port "$5" --node_rank "$6" \
     --log_dir "$7$suffix" --join "$8" --cluster_time_out "$9" --stop_seconds "${MINDCODE_STOP_SECONDS:-30}" "${command[@]}"

@@ -36,6 +36,12 @@ def test_positions_are_checked(place: Place, words: list[str], message: str) -> 
     assert message in err
 
 
+def test_an_environment_that_is_not_active_is_said_to_be_so(place: Place) -> None:
+    code, _, err = ended(place.script("worker.py fine", "1", PATH="/usr/bin:/bin"))
+    assert code == 127
+    assert "mindcode is not on PATH; activate the environment" in err
+
+
 def test_six_positions_and_the_environment_of_a_worker(place: Place) -> None:
     (place.folder / "show.py").write_text(SHOW)
     settings = {"MF_LOG_SUFFIX": "mine", "PLOG_REDIRECT_TO_OUTPUT": "True", "OMP_NUM_THREADS": "3"}
