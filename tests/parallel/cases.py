@@ -13,18 +13,18 @@ HALF = (2.0**60, 1024.0, 1024.0)
 """Loss scales of float16: the first one overflows."""
 
 CASES = {
-    "dp2": Case(dp=2),
+    "dp2": Case(dp=2, layers=1),
     "dp2_zero_accumulating": Case(dp=2, zero=True, micro_batches=2),
-    "dp2_zero_float16": Case(dp=2, zero=True, dtype="float16", loss_scales=HALF),
+    "dp2_zero_float16": Case(dp=2, zero=True, layers=1, dtype="float16", loss_scales=HALF),
     "tp2": Case(tp=2, tied=True),
     "tp2_sequence_recompute": Case(tp=2, sequence=True, micro_batches=2, recompute=True),
-    "tp2_float16": Case(tp=2, dtype="float16", loss_scales=HALF),
+    "tp2_float16": Case(tp=2, layers=1, dtype="float16", loss_scales=HALF),
     "pp2": Case(pp=2, micro_batches=4),
     "pp2_tied_uneven": Case(pp=2, micro_batches=2, tied=True, layers=3, offset=(0, 1), recompute=True),
-    "dp2_tp2_zero_sequence": Case(dp=2, tp=2, zero=True, sequence=True),
+    "dp2_tp2_zero_sequence": Case(dp=2, tp=2, zero=True, sequence=True, layers=1),
     "dp2_pp2_tied": Case(dp=2, pp=2, micro_batches=2, tied=True, layers=3, offset=(0, 1)),
     "tp2_pp2_sequence": Case(tp=2, pp=2, micro_batches=4, sequence=True),
-    "tp4": Case(tp=4, kv_heads=4),
+    "tp4": Case(tp=4, kv_heads=4, layers=1),
     "pp4": Case(pp=4, micro_batches=4, layers=5, offset=(0, 0, 0, 1)),
     "dp2_tp2_pp2": Case(dp=2, tp=2, pp=2, micro_batches=2, sequence=True, zero=True, tied=True),
 }
