@@ -38,16 +38,20 @@ class OwnSlice(nn.Cell):
 
 
 class Gather(nn.Cell):
-    """This process' rows -> all rows, without a gradient."""
+    """This process' rows -> all rows, without a gradient.
+
+    The zeros of the others' rows are computed, as `x < x`: ZerosLike would become a constant of the graph, which takes
+    its memory for good.
+    """
 
     def __init__(self, group: Group) -> None:
         super().__init__()
         self.sum = Sum(group)
         self.before, self.after = group.index, group.size - group.index - 1
-        self.zeros_like, self.concat = ops.ZerosLike(), ops.Concat(axis=0)
+        self.less, self.cast, self.concat = ops.Less(), ops.Cast(), ops.Concat(axis=0)
 
     def construct(self, x: Tensor) -> Tensor:
-        zeros = self.zeros_like(x)
+        zeros = self.cast(self.less(x, x), x.dtype)
         return self.sum(self.concat((zeros,) * self.before + (x,) + (zeros,) * self.after))
 
 
