@@ -51,7 +51,7 @@ def convert_alpaca(data_path: Path, output_path: Path, prompt: str = "alpaca") -
             if not count:
                 raise UserError(f"{data_path}: no rows")
             if output_path.exists() and not filecmp.cmp(temporary, output_path, shallow=False):
-                raise UserError(f"{output_path}: exists and holds something else; remove it or choose another name")
+                raise UserError(f"{output_path}: exists and holds something else; choose another --output_path")
     except OSError as error:
         raise UserError(f"{output_path}: cannot write here ({error.strerror or error})") from error
     return count
