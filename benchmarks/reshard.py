@@ -1,4 +1,4 @@
-"""Resharding and merging against copying: wall time on the same files in one run, and peak memory of each process.
+"""Resharding and merging against copying: wall time on the same files in one run, and peak memory.
 
 python benchmarks/reshard.py                          4 GB: weights and both moments, two parts of every tensor
 python benchmarks/reshard.py --gigabytes 1 --folder /scratch --pairs 1
@@ -65,7 +65,7 @@ class Times(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One conversion: its times, the largest process' peak resident memory, bytes written."""
+    """One conversion: its times, its peak resident memory, bytes written."""
 
     times: Times
     mebibytes: float
@@ -162,19 +162,12 @@ def _convert(folder: Path, command: tuple[str, ...]) -> Run:
         stderr=subprocess.PIPE,
     )
     while process.poll() is None:
-        peak = max([peak, *map(_peak, [process.pid, *_children(process.pid)])])
+        peak = max(peak, _peak(process.pid))
         time.sleep(0.02)
     times = clock.read()
     if process.returncode:
         raise SystemExit((process.stderr.read() if process.stderr else b"").decode())
     return Run(times, peak / 1024, _bytes(folder / command[2]))
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def _peak(pid: int) -> int:

@@ -27,10 +27,6 @@ class ByteProgress:
         if units := _units(self._done) - _units(before):
             self._bar.advance(units)
 
-    def reach(self, size: int) -> None:
-        """State that `size` bytes are done in all."""
-        self.advance(max(0, size - self._done))
-
 
 def byte_bar(name: str, size: int) -> Progress:
     """Return the bar for work of `size` bytes."""

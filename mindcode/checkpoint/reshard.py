@@ -2,7 +2,7 @@
 
     source = Source(Path("output/checkpoint"))
     merge(source, Path("whole.ckpt"))                                        # one complete file
-    transform(source, Target(Path("out")), split, processes=2)               # out/rank_R/checkpoint_R.ckpt, a manifest
+    transform(source, Target(Path("out")), split, threads=2)                 # out/rank_R/checkpoint_R.ckpt, a manifest
 
 A transformation that was killed goes on where it was: beside each finished file lies a note that names the job, and the
 manifest replaces the notes at the end. Numbers without dimensions go into every file, as training writes them.
@@ -20,7 +20,7 @@ from mindcode.checkpoint.blocks import whole
 from mindcode.checkpoint.by_strategy import Source
 from mindcode.checkpoint.manifest import Part, Position, combine, read_manifest, read_part, write_manifest
 from mindcode.checkpoint.names import order_in_checkpoint
-from mindcode.checkpoint.reshard_workers import Job, note_pattern, run_jobs, size_of
+from mindcode.checkpoint.reshard_files import Job, note_pattern, write_files
 from mindcode.checkpoint.runs import Checkpoint, readable_manifests
 from mindcode.checkpoint.shard_file import check_space
 from mindcode.parallel.dims import ParallelDims
@@ -95,7 +95,7 @@ def merge(source: Source, path: Path) -> int:
 
 
 def transform(
-    source: Source, target: Target, rule: Divides, processes: int = 1, ranks: Sequence[int] | None = None
+    source: Source, target: Target, rule: Divides, threads: int = 1, ranks: Sequence[int] | None = None
 ) -> Path:
     """Write the files of `ranks`, or of all, in another split; return the manifest, which follows the last file.
 
@@ -108,7 +108,7 @@ def transform(
     _check_apart(checkpoint, [target.file(rank) for rank in every])
     name = _job_name(checkpoint, placements)
     jobs = [
-        Job(source, target.file(rank), target.note(rank, name), placements[rank])
+        Job(target.file(rank), target.note(rank, name), placements[rank])
         for rank in (every if ranks is None else ranks)
         if _finished(target, target.note(rank, name)) is None
     ]
@@ -116,7 +116,7 @@ def transform(
     check_space(target.manifest, size, _ADVICE)
     _retire(target, len(every))
     with byte_bar(target.folder.name, size) as bar:
-        run_jobs(checkpoint, jobs, processes, ByteProgress(bar))
+        write_files(checkpoint, jobs, threads, ByteProgress(bar))
     _join(checkpoint, target, [target.note(rank, name) for rank in every], rule.dims)
     return target.manifest
 
@@ -142,9 +142,9 @@ def _finished(target: Target, note: Path) -> Part | None:
     """Return what a file that is finished holds."""
     try:
         part = read_part(note)
+        return part if (target.folder / part.file.name).stat().st_size == part.file.bytes else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return part if size_of(target.folder / part.file.name) == part.file.bytes else None
 
 
 def _retire(target: Target, world_size: int) -> None:

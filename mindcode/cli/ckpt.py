@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mindcode.checkpoint.by_strategy import Source
     from mindcode.checkpoint.reshard import Divides
 
-MOST_PROCESSES = 8
+MOST_THREADS = 8
 
 
 class Action(NamedTuple):
@@ -47,7 +47,7 @@ def transform(arguments: argparse.Namespace) -> int:
 
     source = _source(arguments)
     target = Target(arguments.destination, arguments.prefix)
-    print(f"wrote {reshard(source, target, _rule(arguments, source), arguments.processes)}")
+    print(f"wrote {reshard(source, target, _rule(arguments, source), arguments.threads)}")
     return 0
 
 
@@ -164,8 +164,8 @@ def _of_transform(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dst_strategy", type=Path, help="strategy file or folder with the new split, for degrees")
     parser.add_argument("--prefix", default="checkpoint_", help="what the files' names begin with (checkpoint_)")
-    most = min(MOST_PROCESSES, os.cpu_count() or 1)
-    parser.add_argument("--processes", type=_positive, default=most, help=f"files written at once (default: {most})")
+    most = min(MOST_THREADS, os.cpu_count() or 1)
+    parser.add_argument("--threads", type=_positive, default=most, help=f"files written at once (default: {most})")
 
 
 ACTIONS = {

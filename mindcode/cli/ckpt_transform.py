@@ -1,6 +1,6 @@
 """Checkpoints from one strategy into another: what is behind tools/ckpt_transform/transform_checkpoint.py and .sh.
 
-Without --rank_id all files are written, by as many processes as --transform_process_num says. With it, one process
+Without --rank_id all files are written, as many at once as --transform_process_num says. With it, one process
 writes the files of its share of the ranks, so that several machines can work on one checkpoint.
 """
 
@@ -25,8 +25,8 @@ def main(argv: list[str]) -> int:
     target = Target(arguments.dst_checkpoint_dir / name, arguments.prefix)
     rule = _rule(arguments.dst_strategy)
     ranks = _ranks(arguments, rule.dims.world_size)
-    processes = arguments.transform_process_num if ranks is None else 1
-    transform(Source(path, arguments.src_strategy), target, rule, processes, ranks)
+    threads = arguments.transform_process_num if ranks is None else 1
+    transform(Source(path, arguments.src_strategy), target, rule, threads, ranks)
     print(f"wrote {target.folder}: {rule.dims.world_size if ranks is None else len(ranks)} files")
     return 0
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}_strategy", type=_path, help=f"strategy file or folder (None: {none})")
     parser.add_argument("--prefix", default="checkpoint_", help="what the files' names begin with")
     parser.add_argument("--world_size", type=int, help="ranks of dst_strategy, to be compared with it")
-    parser.add_argument("--transform_process_num", type=int, default=1, help="processes that share the ranks")
+    parser.add_argument("--transform_process_num", type=int, default=1, help="files at once, or shares of the ranks")
     parser.add_argument("--rank_id", type=int, help="write only the files of the share of this rank")
     parser.add_argument("--transform_by_rank", help="kept for MindFormers' command lines; files are written one by one")
     return parser

@@ -19,6 +19,7 @@ from mindcode.checkpoint.manifest import Part, Position, read_manifest
 from mindcode.checkpoint.opened import open_checkpoint
 from mindcode.checkpoint.placements import Split
 from mindcode.checkpoint.reshard import Target, merge, shapes_of, transform
+from mindcode.checkpoint.runs import Checkpoint
 from mindcode.parallel.dims import ParallelDims
 from mindcode.utils.errors import UserError
 
@@ -124,14 +125,30 @@ def test_half_precision_keeps_its_bits(tmp_path: Path) -> None:
     assert (record.dtype, record.array.tobytes()) == ("BFloat16", bits.tobytes())
 
 
-def test_several_processes_write_the_same(run: Run, tmp_path: Path) -> None:
+def test_several_threads_write_the_same(run: Run, tmp_path: Path) -> None:
     split = split_of(run.tensors, ParallelDims(1, 2, 1))
     one, two = Target(tmp_path / "one"), Target(tmp_path / "two")
     transform(run.source, one, split)
-    transform(run.source, two, split, processes=2)
+    transform(run.source, two, split, threads=2)
     for rank in range(2):
         assert one.file(rank).read_bytes() == two.file(rank).read_bytes()
     assert one.manifest.read_text() == two.manifest.read_text()
+
+
+def test_an_error_in_one_file_ends_the_others(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_blocks = block_file.write_blocks
+
+    def failing(checkpoint: Checkpoint, path: Path, *arguments: object) -> Part:
+        if path.name == "checkpoint_3.ckpt":
+            raise UserError("no more")
+        return write_blocks(checkpoint, path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("mindcode.checkpoint.reshard_files.write_blocks", failing)
+    target = Target(tmp_path / "out")
+    with pytest.raises(UserError, match="no more"):
+        transform(run.source, target, split_of(run.tensors, ParallelDims(1, 2, 2)), threads=4)
+    assert not target.manifest.exists()
+    assert not list(target.folder.rglob("*.tmp"))
 
 
 def test_each_process_of_several_may_write_its_share(run: Run, tmp_path: Path) -> None:
@@ -153,14 +170,14 @@ def test_a_killed_transformation_goes_on(run: Run, tmp_path: Path, monkeypatch: 
         written.append(arguments[1])
         return write_blocks(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("mindcode.checkpoint.reshard_workers.write_blocks", until_killed)
+    monkeypatch.setattr("mindcode.checkpoint.reshard_files.write_blocks", until_killed)
     with pytest.raises(KeyboardInterrupt):
         transform(run.source, target, split)
     assert not target.manifest.exists()
     target.file(1).unlink()  # what was lost since is written again, too
     written.clear()
     monkeypatch.setattr(
-        "mindcode.checkpoint.reshard_workers.write_blocks", lambda *a: written.append(a[1]) or write_blocks(*a)
+        "mindcode.checkpoint.reshard_files.write_blocks", lambda *a: written.append(a[1]) or write_blocks(*a)
     )
     transform(run.source, target, split)
     assert written == [target.file(1), target.file(2), target.file(3)]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -130,38 +131,24 @@ def test_the_script_fails_with_a_reason(folder: Path) -> None:
     assert (done.returncode, done.stderr.startswith("usage: ")) == (2, True)
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(what: object, seconds: float = 60) -> None:
-    limit = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
+def until(what: Callable[[], object]) -> None:
+    limit = time.monotonic() + 60
+    while not what():
         assert time.monotonic() < limit
         time.sleep(0.005)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
-def test_killed_with_9_it_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
+def test_killed_with_9_it_goes_on(tmp_path: Path) -> None:
     with CkptWriter(tmp_path / "large.ckpt") as writer:
         for layer in range(8):
             numbers = np.full((1024, 4096), layer, np.float32)
             writer.add(TensorRecord(f"model.layers.{layer}.attention.wq.weight", "Float32", numbers))
     command = [sys.executable, "-m", "mindcode.cli.main", "ckpt", "transform", str(tmp_path / "large.ckpt")]
-    command += [str(tmp_path / "out"), "--pipeline_stage", "8", "--processes", "2"]
+    command += [str(tmp_path / "out"), "--pipeline_stage", "8", "--threads", "2"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     until(lambda: list(tmp_path.glob("out/rank_*/.*.done")))
-    workers = children(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until(lambda: not any(map(alive, workers)), 20)
     assert not list(tmp_path.glob("out/*.json"))
     finished = {note.parent / note.name[1:].split(".ckpt")[0] for note in tmp_path.glob("out/rank_*/.*.done")}
     before = {path: path.with_suffix(".ckpt").stat().st_mtime_ns for path in finished}
