@@ -13,7 +13,7 @@ from html import escape
 Point = tuple[float, float]
 
 _MAX_POINTS = 500
-_MARGIN_LEFT, _MARGIN_RIGHT, _MARGIN_TOP, _MARGIN_BOTTOM = 46, 14, 12, 28
+_MARGIN_LEFT, _MARGIN_RIGHT, _MARGIN_TOP, _MARGIN_BOTTOM = 54, 14, 12, 28
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,18 @@ class Frame:
         return bottom - (value - low) / (high - low) * (bottom - _MARGIN_TOP)
 
 
-def line_chart(title: str, series: Sequence[Series], sizes: Sequence[Size], notes: Sequence[str] = ()) -> str:
-    """Return one SVG for each size; `notes`, one for each point of the first series, are shown under the pointer."""
+def line_chart(
+    title: str, series: Sequence[Series], sizes: Sequence[Size], notes: Sequence[str] = (), floor: float | None = None
+) -> str:
+    """Return one SVG for each size; `notes`, one for each point of the first series, are shown under the pointer.
+
+    The vertical axis begins at `floor`, or where the points do.
+    """
     drawn = [line for line in series if line.points]
     xs = [x for line in drawn for x, _ in line.points]
     ys = [y for line in drawn for _, y in line.points]
-    ranges = _padded(min(xs), max(xs), 0.0), _padded(min(ys), max(ys), 0.06)
+    low, high = _padded(min(ys) if floor is None else min(floor, *ys), max(ys), 0.06)
+    ranges = _padded(min(xs), max(xs), 0.0), (low if floor is None else min(floor, *ys), high)
     return "".join(_drawing(title, drawn, Frame(size, *ranges), notes) for size in sizes)
 
 
@@ -118,14 +124,20 @@ def _grid(frame: Frame) -> list[str]:
     bottom, right = size.height - _MARGIN_BOTTOM, size.width - _MARGIN_RIGHT
     rows = [
         f'<line class="grid" x1="{_MARGIN_LEFT}" x2="{right}" y1="{frame.y(v):.1f}" y2="{frame.y(v):.1f}"/>'
-        f'<text class="tick" x="{_MARGIN_LEFT - 6}" y="{frame.y(v) + 4:.1f}" text-anchor="end">{short(v)}</text>'
+        f'<text class="tick" x="{_MARGIN_LEFT - 6}" y="{frame.y(v) + 4:.1f}" text-anchor="end">{_tick(v)}</text>'
         for v in ticks(*frame.y_range, count=max(2, size.height // 55))
     ]
     columns = [
         f'<text class="tick" x="{frame.x(v):.1f}" y="{bottom + 18}" text-anchor="middle">{short(v)}</text>'
         for v in ticks(*frame.x_range, count=max(2, size.width // 90))
+        if v.is_integer() or frame.x_range[1] - frame.x_range[0] < 2
     ]
     return [*rows, *columns, f'<line class="axis" x1="{_MARGIN_LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>']
+
+
+def _tick(value: float) -> str:
+    """Write a number as `short` does, with a digit more: neighbouring ticks are alike."""
+    return f"{value:.5g}" if 0.01 <= abs(value) < 1e4 else short(value)
 
 
 def _line(line: Series, frame: Frame) -> str:

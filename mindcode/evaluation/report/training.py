@@ -50,7 +50,7 @@ def _usage_tiles(record: RunRecord) -> list[str]:
         against = f" of {short(peak)} TFLOP/s a process" if peak else ""
         tiles.append(tile("Utilization (MFU)", f"{100 * median(utilizations):.1f} %", f"median of the steps{against}"))
     if memory:
-        tiles.append(tile("Peak memory", f"{memory[-1] / 1e9:.2f} GB", "of the process that used the most"))
+        tiles.append(tile("Peak memory", f"{max(memory) / 1e9:.2f} GB", "of the process that used the most"))
     return tiles
 
 
@@ -89,7 +89,7 @@ def _small_charts(steps: list[Step]) -> str:
     for title, field, unit in _CURVES:
         points = thinned([(x, y * unit) for x, y in _points(steps, field)])
         if points:
-            drawing = line_chart(title, [Series(title, points, "s-main")], _SMALL)
+            drawing = line_chart(title, [Series(title, points, "s-main")], _SMALL, floor=0.0)
             charts.append(f'<div class="card"><h3>{text(title)}</h3>{drawing}</div>')
     return f'<div class="pair">{"".join(charts)}</div>' if charts else ""
 

@@ -169,6 +169,14 @@ def test_charts_cope_with_flat_and_single_lines(points: tuple[tuple[float, float
     assert all(0 <= number <= 300 for number in numbers)
 
 
+def test_an_axis_may_begin_at_a_floor() -> None:
+    points = ((1.0, 0.7245), (4.0, 0.7249))
+    drawing = line_chart("x", [Series("x", points, "s-main")], [Size(300, 200, "wide")], floor=0.0)
+    (first, second) = re.findall(r"points=\"([^\"]*)\"", drawing)[0].split()
+    assert abs(float(first.split(",")[1]) - float(second.split(",")[1])) < 1
+    assert ">0</text>" in drawing and ">1.5</text>" not in drawing
+
+
 def test_numbers_and_lines_for_people() -> None:
     assert [short(value) for value in (1234567.0, 61440.0, 140.0, 2e-5, 0.0)] == ["1.23M", "61.4k", "140", "2e-5", "0"]
     assert ticks(0.0, 1.0, 4) == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
