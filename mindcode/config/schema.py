@@ -210,7 +210,7 @@ class ParallelConfig:
     micro_batch_num: int = 1
     """Micro-batches of one pipeline step."""
     vocab_emb_dp: bool = True
-    """Replicate the embedding table instead of splitting it by vocabulary."""
+    """Kept for MindFormers' files; the embedding table is split by vocabulary whenever model_parallel is above 1."""
     gradient_aggregation_group: int = 4
     """Groups in which gradients are communicated."""
 
