@@ -140,10 +140,12 @@ class Plan:
         """Return the block of a parameter's optimizer state that `rank` holds when the state is sharded.
 
         The first axis of the rank's part is split once more, over the replicas (Rajbhandari et al. 2020, ZeRO stage 1);
-        parts smaller than `threshold` bytes of fp32, and those that do not divide, are kept whole.
+        vectors, parts smaller than `threshold` bytes of fp32, and those that do not divide, are kept whole: a vector is
+        on all ranks of a stage, and MindSpore would share it out among neighbours, not among replicas.
         """
         whole, replicas = self.placement(name, global_shape, rank), self.dims.data_parallel
-        if whole.shape[0] % replicas or prod(whole.shape) * 4 < threshold:
+        is_small = len(global_shape) == 1 or prod(whole.shape) * 4 < threshold
+        if is_small or whole.shape[0] % replicas:
             return whole
         rows, replica = whole.shape[0] // replicas, self.dims.coordinates(rank).replica
         start = (whole.start[0] + replica * rows, *whole.start[1:])

@@ -14,7 +14,7 @@ from mindspore import nn, ops
 from mindcode.config.schema import RecomputeConfig, RunConfig
 from mindcode.model.llama import LlamaForCausalLM
 from mindcode.parallel.dims import ParallelDims, stage_of_layers
-from mindcode.parallel.plan import EMBEDDING, Plan
+from mindcode.parallel.plan import EMBEDDING, Plan, smallest_shared_state
 from mindcode.parallel.recompute import CHEAP, chosen_layers
 from mindcode.parallel.strategies import Strategies
 
@@ -25,9 +25,10 @@ PIPELINE_FUSION = 2
 def share(model: LlamaForCausalLM, loss: nn.Cell, config: RunConfig) -> None:
     """Set everything that a compilation on several NPUs needs to know; UserError for unknown operations."""
     dims, sizes = ParallelDims.of(config), config.model.model_config
-    stages = stage_of_layers(sizes.num_layers, dims.pipeline_stage, sizes.offset)
+    stages, plan = stage_of_layers(sizes.num_layers, dims.pipeline_stage, sizes.offset), Plan(sizes, dims, sizes.offset)
     set_strategies(model, loss, Strategies(dims, config.parallel_config.use_seq_parallel))
-    set_stages(model, loss, Plan(sizes, dims, sizes.offset))
+    set_stages(model, loss, plan)
+    set_shared_state(model, plan, smallest_shared_state(config))
     set_recompute(model, stages, config.recompute_config)
     set_fusion(model, config.parallel_config.gradient_aggregation_group, dims.pipeline_stage)
 
@@ -56,6 +57,14 @@ def set_stages(model: LlamaForCausalLM, loss: nn.Cell, plan: Plan) -> None:
         (layer.pipeline_stage,) = plan.stages_of(layer.attention_norm.weight.name)
     for cell in (model.model.norm_out, model.lm_head, loss):
         cell.pipeline_stage = last
+
+
+def set_shared_state(model: LlamaForCausalLM, plan: Plan, threshold: int | None) -> None:
+    """Say of every parameter whether the replicas share its optimizer state; MindSpore has a rule of its own."""
+    for parameter in model.trainable_params():
+        whole = plan.placement(parameter.name, parameter.shape, 0)
+        shared = threshold is not None and plan.state_placement(parameter.name, parameter.shape, 0, threshold) != whole
+        parameter.parallel_optimizer = shared
 
 
 def set_recompute(model: LlamaForCausalLM, stages: tuple[int, ...], config: RecomputeConfig) -> None:

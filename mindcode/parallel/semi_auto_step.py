@@ -25,7 +25,7 @@ from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.model.stats import parameter_shapes
 from mindcode.parallel.dims import ParallelDims
-from mindcode.parallel.plan import Plan
+from mindcode.parallel.plan import Plan, smallest_shared_state
 from mindcode.utils.errors import UserError
 
 Graph = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -56,8 +56,8 @@ class SemiAutoStep:
 
     def _function(self, network: nn.Cell, parameters: ParameterTuple, update: nn.Cell, config: RunConfig) -> Graph:
         gradients = _Gradients(network, parameters, self._scale)
-        accumulates = micro_batches_per_step(config) > 1
-        reducer = nn.PipelineGradReducer(parameters, opt_shard=_shards_gradients(config)) if accumulates else None
+        accumulates, shared = micro_batches_per_step(config) > 1, smallest_shared_state(config) is not None
+        reducer = nn.PipelineGradReducer(parameters, opt_shard=shared) if accumulates else None
         losses, divisor, scalars = float(self._losses), self._divisor, self._scalars
 
         @ms.jit
@@ -116,12 +116,11 @@ def _number(name: str) -> Parameter:
 def copies_of_parameters(config: RunConfig) -> dict[str, int]:
     """Return how many ranks hold each element of a parameter's gradient when the optimizer sees it."""
     dims, sizes = ParallelDims.of(config), config.model.model_config
-    plan, parallel = Plan(sizes, dims, sizes.offset), config.parallel
-    threshold = parallel.parallel_optimizer_config.parallel_optimizer_threshold * 1024
+    plan, threshold = Plan(sizes, dims, sizes.offset), smallest_shared_state(config)
     copies = {}
     for name, shape in parameter_shapes(sizes).items():
         block = plan.placement(name, shape, 0)
-        if parallel.enable_parallel_optimizer:
+        if threshold is not None:
             block = plan.state_placement(name, shape, 0, threshold)
         holders = dims.data_parallel * dims.model_parallel * len(plan.stages_of(name))
         copies[name] = holders * prod(block.shape) // prod(shape)
@@ -156,20 +155,19 @@ def parallelized(step: Graph, config: RunConfig) -> AutoParallel:
         graph.pipeline(stages=stages)
     if parallel.gradients_mean:
         graph.enable_gradients_mean()
-    if parallel.enable_parallel_optimizer:
-        graph.hsdp(
-            threshold=parallel.parallel_optimizer_config.parallel_optimizer_threshold,
-            optimizer_level=_optimizer_level(config),
-        )
+    if smallest_shared_state(config) is not None:
+        # which parameters are large enough has been said of each, see semi_auto.set_shared_state
+        graph.hsdp(threshold=0, optimizer_level=_optimizer_level(config))
     return graph
 
 
-def _shards_gradients(config: RunConfig) -> bool:
-    return config.parallel.enable_parallel_optimizer and _optimizer_level(config) != "level1"
-
-
 def _optimizer_level(config: RunConfig) -> str:
-    """MindSpore's levels: 1 shards the state, 2 gradients, too, 3 gathers sharded weights twice."""
-    if config.recompute_config.parallel_optimizer_comm_recompute:
-        return "level3"
-    return "level2" if config.parallel.parallel_optimizer_config.gradient_accumulation_shard else "level1"
+    """MindSpore's levels: 1 shards weights and state, 2 gradients, too, 3 gathers sharded weights twice."""
+    if not config.recompute_config.parallel_optimizer_comm_recompute:
+        return "level2" if config.parallel.parallel_optimizer_config.gradient_accumulation_shard else "level1"
+    if (micro_batches := micro_batches_per_step(config)) > 1:
+        raise UserError(
+            "recompute_config.parallel_optimizer_comm_recompute: True, but a step has "
+            f"{micro_batches} micro-batches, whose gradients MindSpore 2.9 then does not return; set it to False"
+        )
+    return "level3"

@@ -65,6 +65,11 @@ def test_small_state_is_kept_whole() -> None:
     assert plan.state_placement(WQ, (16, 16), 1, threshold=64 * 1024).is_whole
 
 
+def test_state_of_vectors_is_kept_whole() -> None:
+    plan = Plan(MODEL, ParallelDims(data_parallel=2))
+    assert plan.state_placement("model.norm_out.weight", (16,), 1, threshold=0).is_whole
+
+
 def test_a_tied_embedding_is_on_both_ends() -> None:
     assert Plan(TIED, ParallelDims(pipeline_stage=4)).stages_of(EMBEDDING) == (0, 3)
     assert Plan(MODEL, ParallelDims(pipeline_stage=4)).stages_of(EMBEDDING) == (0,)

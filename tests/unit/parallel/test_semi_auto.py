@@ -6,7 +6,14 @@ import pytest
 from mindspore import nn, ops
 
 from mindcode.config.model_schema import ModelConfig
-from mindcode.config.schema import ModelSection, ParallelConfig, RecomputeConfig, RunConfig
+from mindcode.config.schema import (
+    ModelSection,
+    ParallelConfig,
+    ParallelContextConfig,
+    ParallelOptimizerConfig,
+    RecomputeConfig,
+    RunConfig,
+)
 from mindcode.model.kernels import ASCEND_FLASH
 from mindcode.model.llama import LlamaForCausalLM
 from mindcode.model.loss import CausalLMLoss
@@ -134,3 +141,18 @@ def test_with_stages_all_gradients_travel_together() -> None:
     model, loss = networks()
     share(model, loss, config(pipeline_stage=2, micro_batch_num=2))
     assert {parameter.comm_fusion for parameter in model.trainable_params()} == {2}
+
+
+@pytest.mark.parametrize(("enabled", "replicas"), [(True, 2), (True, 1), (False, 2)])
+def test_the_plan_says_whose_optimizer_state_is_shared(enabled: bool, replicas: int) -> None:
+    model, loss = networks()
+    # an fp32 copy of w1 has 24 x 16 x 4 bytes, of wk 8 x 16 x 4: only the latter is below the threshold of 1 KB
+    zero = ParallelContextConfig(
+        enable_parallel_optimizer=enabled,
+        parallel_optimizer_config=ParallelOptimizerConfig(parallel_optimizer_threshold=1),
+    )
+    share(model, loss, replace(config(data_parallel=replicas), parallel=zero))
+    layer = model.model.layers[0]
+    assert layer.feed_forward.w1.weight.parallel_optimizer is (enabled and replicas > 1)
+    assert layer.attention.wk.weight.parallel_optimizer is False
+    assert layer.ffn_norm.weight.parallel_optimizer is False

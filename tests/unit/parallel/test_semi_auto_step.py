@@ -15,6 +15,7 @@ from mindcode.config.schema import (
     ParallelConfig,
     ParallelContextConfig,
     ParallelOptimizerConfig,
+    RecomputeConfig,
     RunConfig,
     RunnerConfig,
 )
@@ -22,7 +23,7 @@ from mindcode.model.stats import parameter_shapes
 from mindcode.parallel import semi_auto_step
 from mindcode.parallel.dims import ParallelDims
 from mindcode.parallel.plan import Placement, Plan
-from mindcode.parallel.semi_auto_step import GlobalSumOfSquares, copies_of_parameters, micro_batched
+from mindcode.parallel.semi_auto_step import GlobalSumOfSquares, copies_of_parameters, micro_batched, parallelized
 from mindcode.utils.errors import UserError
 
 MODEL = ModelConfig(
@@ -130,3 +131,47 @@ def test_interleaved_copies_of_a_pipeline_are_refused() -> None:
     run = replace(config(pp=2), micro_batch_interleave_num=2)
     with pytest.raises(UserError, match="micro_batch_interleave_num: 2, but pipeline_stage is 2"):
         micro_batched(Network(), run)
+
+
+def step(input_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """In the place of a compiled step."""
+    return input_ids, labels, labels
+
+
+def test_settings_of_the_compiler() -> None:
+    graph = parallelized(step, config(dp=2, pp=2))
+    assert (graph._parallel_mode, graph._pipeline_stages, graph._dataset_strategy_config) == (
+        "semi_auto",
+        2,
+        "full_batch",
+    )
+    assert not graph._enable_parallel_optimizer
+
+
+@pytest.mark.parametrize(
+    ("accumulated_in_parts", "gathered_again", "level"),
+    [(False, False, "level1"), (True, False, "level2"), (False, True, "level3")],
+)
+def test_levels_of_the_sharded_optimizer(accumulated_in_parts: bool, gathered_again: bool, level: str) -> None:
+    run = config(dp=2, zero=True, threshold=64)
+    sharding = ParallelOptimizerConfig(gradient_accumulation_shard=accumulated_in_parts)
+    run = replace(
+        run,
+        parallel=replace(run.parallel, parallel_optimizer_config=sharding),
+        recompute_config=RecomputeConfig(parallel_optimizer_comm_recompute=gathered_again),
+    )
+    graph = parallelized(step, run)
+    assert (graph._enable_parallel_optimizer, graph._optimizer_level) == (True, level)
+    # the plan decides which parameters are too small
+    assert graph._parallel_optimizer_threshold == 0
+
+
+def test_one_replica_shares_nothing() -> None:
+    assert not parallelized(step, config(dp=1, tp=2, zero=True))._enable_parallel_optimizer
+
+
+def test_gathering_again_loses_gradients_of_micro_batches_and_is_refused() -> None:
+    gathered_again = RecomputeConfig(parallel_optimizer_comm_recompute=True)
+    run = replace(config(dp=2, pp=2, zero=True), recompute_config=gathered_again)
+    with pytest.raises(UserError, match="parallel_optimizer_comm_recompute: True, but a step has 2 micro-batches"):
+        parallelized(step, run)
