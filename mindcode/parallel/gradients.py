@@ -1,6 +1,6 @@
 """Gradients that several processes must add up, in few and large messages.
 
-    sums = GradientSums((Addition(group, indices=(0, 3), factor=0.5), ...), shapes)
+    sums = GradientSums((Addition(group, indices=(0, 3)), ...), shapes)
     gradients = sums(gradients)
 
 All messages of a step form one chain: each waits for the one before it and the first for the whole backward pass, so
@@ -22,11 +22,10 @@ BUCKET = 1 << 20
 
 @dataclass(frozen=True)
 class Addition:
-    """Gradients, by their place in the list, that are added over a group and multiplied by a factor."""
+    """Gradients, by their place in the list, that are added over a group."""
 
     group: Group
     indices: tuple[int, ...]
-    factor: float = 1.0
 
 
 class Take(nn.Cell):
@@ -52,21 +51,16 @@ class _Message(nn.Cell):
 
     def __init__(self, addition: Addition, shapes: Sequence[tuple[int, ...]]) -> None:
         super().__init__(auto_prefix=False)
-        self.take, self.sum, self.factor = Take(addition.indices), Sum(addition.group), addition.factor
+        self.take, self.sum = Take(addition.indices), Sum(addition.group)
         self.sizes = tuple(prod(shapes[index]) for index in addition.indices)
         self.map, self.reshape, self.concat = ops.HyperMap(), ops.Reshape(), ops.Concat()
-        self.scale, self.cast = ops.Mul(), ops.Cast()
 
     def construct(self, gradients: tuple[Tensor, ...], before: Tensor) -> tuple[Tensor, ...]:
         own = self.take(gradients)
         if len(own) == 1:
-            return (self._total(own[0], before),)
-        total = self._total(self.concat(self.map(self._flat, own)), before)
+            return (self.sum(ops.depend(own[0], before)),)
+        total = self.sum(ops.depend(self.concat(self.map(self._flat, own)), before))
         return self.map(self._like, ops.split(total, self.sizes), own)
-
-    def _total(self, message: Tensor, before: Tensor) -> Tensor:
-        total = self.sum(ops.depend(message, before))
-        return total if self.factor == 1.0 else self.scale(total, self.cast(self.factor, total.dtype))
 
     def _flat(self, gradient: Tensor) -> Tensor:
         return self.reshape(gradient, (-1,))
@@ -119,8 +113,8 @@ def _buckets(addition: Addition, shapes: Sequence[tuple[int, ...]]) -> Iterator[
     indices: tuple[int, ...] = ()
     for index in addition.indices:
         if indices and sum(prod(shapes[i]) for i in (*indices, index)) > BUCKET:
-            yield Addition(addition.group, indices, addition.factor)
+            yield Addition(addition.group, indices)
             indices = ()
         indices += (index,)
     if indices:
-        yield Addition(addition.group, indices, addition.factor)
+        yield Addition(addition.group, indices)

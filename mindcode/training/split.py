@@ -38,7 +38,7 @@ def _additions(processes: Processes, parameters: Sequence[Parameter]) -> list[Ad
     """Return which gradients are summed over which group, in order."""
     norms = [index for index, p in enumerate(parameters) if rule_for(p.name).role is Role.NORM]
     embedding = [index for index, p in enumerate(parameters) if p.name == EMBEDDING]
-    additions = [Addition(processes.data, tuple(range(len(parameters))), 1.0 / processes.data.size)]
+    additions = [Addition(processes.data, tuple(range(len(parameters))))]
     if processes.ends.size > 1 and processes.plan.model.tie_word_embeddings:
         additions.insert(0, Addition(processes.ends, tuple(embedding)))
     if processes.sequence_parallel:  # each process saw other tokens
@@ -75,17 +75,15 @@ def _counts(processes: Processes, name: str) -> bool:
 
 
 class TokenWeights:
-    """A replica's micro-batches -> its tokens in each of them, divided by the mean over all replicas."""
+    """A replica's micro-batches -> its tokens in each of them, divided by those of all replicas together."""
 
     def __init__(self, processes: Processes) -> None:
-        self._sum, self._replicas = GroupSum(processes.data), processes.data.size
-        self._model = processes.plan.model
+        self._sum, self._model = GroupSum(processes.data), processes.plan.model
 
     def __call__(self, batches: Sequence[MicroBatch]) -> list[float]:
         """Return the weights; 0 where no replica has a token that counts."""
         own = np.array([counted_tokens(batch, self._model) for batch in batches], np.float32)
-        mean = self._sum(own) / self._replicas
-        return [float(weight) for weight in own / np.maximum(mean, 1.0 / self._replicas)]
+        return [float(weight) for weight in own / np.maximum(self._sum(own), 1.0)]
 
 
 class OverReplicas:
@@ -101,11 +99,11 @@ class OverReplicas:
 
 
 class MeanLoss:
-    """The loss of a process' own rows -> the mean over all replicas, on every process of every stage."""
+    """The weighted loss of a process' own rows -> the mean over all rows, on every process of every stage."""
 
     def __init__(self, processes: Processes) -> None:
-        self._over_replicas, self._replicas = OverReplicas(processes), processes.dims.data_parallel
+        self._over_replicas = OverReplicas(processes)
 
     def __call__(self, loss: float) -> float:
         """Return the mean loss; processes of other stages than the last may give any number."""
-        return float(self._over_replicas(np.array([loss]))[0]) / self._replicas
+        return float(self._over_replicas(np.array([loss]))[0])

@@ -89,11 +89,11 @@ class Hooks:
     """What another arrangement of processes puts in place of the single-process pieces."""
 
     reduce: nn.Cell = field(default_factory=Unchanged)
-    """(gradients) -> gradients, summed or averaged over data-parallel processes."""
+    """(gradients) -> gradients, summed over data-parallel processes."""
     sum_squares: nn.Cell = field(default_factory=SumOfSquares)
     """(gradients) -> the sum of squares over everything that makes up one model."""
     weights: Callable[[Sequence[MicroBatch]], Sequence[float]] = lambda batches: [1.0] * len(batches)
-    """A process' own micro-batches -> the factors on their losses; their mean over all replicas is 1."""
+    """A process' own micro-batches -> the factors on their losses; their sum over all replicas is 1."""
     mean_loss: Callable[[float], float] = float
     """A process' own weighted loss -> the mean over all rows of the step."""
 
