@@ -162,12 +162,28 @@ def parallelized(step: Graph, config: RunConfig) -> AutoParallel:
 
 
 def _optimizer_level(config: RunConfig) -> str:
-    """MindSpore's levels: 1 shards weights and state, 2 gradients, too, 3 gathers sharded weights twice."""
-    if not config.recompute_config.parallel_optimizer_comm_recompute:
-        return "level2" if config.parallel.parallel_optimizer_config.gradient_accumulation_shard else "level1"
-    if (micro_batches := micro_batches_per_step(config)) > 1:
+    """MindSpore's levels: 1 shards weights and state, 2 gradients, too, 3 gathers sharded weights twice.
+
+    Raises UserError for what MindSpore 2.9 refuses, or compiles without some of the gradients.
+    """
+    stages, micro_batches = ParallelDims.of(config).pipeline_stage, micro_batches_per_step(config)
+    if stages > 1 and config.model.model_config.tie_word_embeddings:
         raise UserError(
-            "recompute_config.parallel_optimizer_comm_recompute: True, but a step has "
-            f"{micro_batches} micro-batches, whose gradients MindSpore 2.9 then does not return; set it to False"
+            f"parallel.enable_parallel_optimizer: True, but the model has tie_word_embeddings and {stages} pipeline "
+            "stages, and MindSpore 2.9 does not return the gradient of a table on two of them; set it to False"
         )
-    return "level3"
+    if config.recompute_config.parallel_optimizer_comm_recompute:
+        if micro_batches > 1:
+            raise UserError(
+                "recompute_config.parallel_optimizer_comm_recompute: True, but a step has "
+                f"{micro_batches} micro-batches, whose gradients MindSpore 2.9 then does not return; set it to False"
+            )
+        return "level3"
+    if config.parallel.parallel_optimizer_config.gradient_accumulation_shard:
+        if micro_batches > 1 and stages == 1:
+            raise UserError(
+                "parallel.parallel_optimizer_config.gradient_accumulation_shard: True, but a step has "
+                f"{micro_batches} micro-batches and no pipeline, which MindSpore 2.9 refuses; set it to False"
+            )
+        return "level2"
+    return "level1"

@@ -170,8 +170,32 @@ def test_one_replica_shares_nothing() -> None:
     assert not parallelized(step, config(dp=1, tp=2, zero=True))._enable_parallel_optimizer
 
 
-def test_gathering_again_loses_gradients_of_micro_batches_and_is_refused() -> None:
-    gathered_again = RecomputeConfig(parallel_optimizer_comm_recompute=True)
-    run = replace(config(dp=2, pp=2, zero=True), recompute_config=gathered_again)
-    with pytest.raises(UserError, match="parallel_optimizer_comm_recompute: True, but a step has 2 micro-batches"):
+GATHERED_AGAIN = RecomputeConfig(parallel_optimizer_comm_recompute=True)
+IN_PARTS = ParallelOptimizerConfig(gradient_accumulation_shard=True)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (
+            replace(config(dp=2, pp=2, zero=True), recompute_config=GATHERED_AGAIN),
+            "parallel_optimizer_comm_recompute: True, but a step has 2 micro-batches, whose gradients",
+        ),
+        (
+            replace(
+                config(dp=2),
+                parallel=ParallelContextConfig(enable_parallel_optimizer=True, parallel_optimizer_config=IN_PARTS),
+                runner_config=RunnerConfig(gradient_accumulation_steps=4),
+            ),
+            "gradient_accumulation_shard: True, but a step has 4 micro-batches and no pipeline",
+        ),
+        (
+            config(dp=2, pp=2, tied=True, zero=True),
+            "enable_parallel_optimizer: True, but the model has tie_word_embeddings and 2 pipeline stages",
+        ),
+    ],
+    ids=["gathered again", "accumulated in parts", "tied over stages"],
+)
+def test_sharded_optimizers_that_would_lose_gradients_are_refused(run: RunConfig, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         parallelized(step, run)
