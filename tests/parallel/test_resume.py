@@ -1,6 +1,5 @@
 """A run that is stopped, and goes on with other processes: the same data in the same order, the same losses."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -72,7 +71,7 @@ class Place:
         job = self._two(output_dir, *flags)
         while job.poll() is None and not (metrics.exists() and f'"step": {after_step},' in metrics.read_text()):
             time.sleep(0.005)
-        os.kill(job.pid, signal.SIGINT)
+        job.send_signal(signal.SIGINT)
         out, _ = job.communicate(timeout=120)
         assert job.returncode == 130, out
 
