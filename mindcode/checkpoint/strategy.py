@@ -118,6 +118,4 @@ def layout_of(dims: ParallelDims, name: str, placement: Placement) -> TensorLayo
     devices = (dims.data_parallel, dims.model_parallel)
     if placement.shape == part:
         return TensorLayout(devices, tensor_map, placement.shape)
-    if axis is None:
-        return TensorLayout(devices, ((1,), *tensor_map[1:]), placement.shape)
     return TensorLayout(devices, tensor_map, placement.shape, dims.model_parallel, dims.data_parallel)
