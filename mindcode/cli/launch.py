@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     except FileExistsError as error:
         raise UserError(f"--log_dir {launch.log_dir}: is a file; give a folder, new or old") from error
     except OSError as error:
-        raise UserError(f"--log_dir {launch.log_dir}: {error.strerror}; give a folder that can be written to") from error
+        raise UserError(f"--log_dir {launch.log_dir}: {error.strerror}; give a folder that is yours") from error
     return _run(launch) if arguments.join else _start(launch)
 
 
