@@ -12,18 +12,7 @@ sum of which each process keeps its slice. Slices are equal parts of the first a
 
 from mindspore import Tensor, nn, ops
 
-from mindcode.runtime.distributed import Group
-
-
-class Sum(nn.Cell):
-    """x -> its sum over the group."""
-
-    def __init__(self, group: Group) -> None:
-        super().__init__()
-        self.all_reduce = ops.AllReduce(group=group.name)
-
-    def construct(self, x: Tensor) -> Tensor:
-        return self.all_reduce(x)
+from mindcode.runtime.distributed import Group, Sum
 
 
 class OwnSlice(nn.Cell):

@@ -13,8 +13,7 @@ from math import prod
 
 from mindspore import Tensor, nn, ops
 
-from mindcode.parallel.collectives import Sum
-from mindcode.runtime.distributed import Group
+from mindcode.runtime.distributed import Group, Sum
 
 BUCKET = 1 << 20
 """Elements in a message that several gradients share; a message costs about as much as 50,000 elements."""

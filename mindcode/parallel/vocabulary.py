@@ -4,8 +4,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from mindcode.parallel.collectives import Sum
-from mindcode.runtime.distributed import Group
+from mindcode.runtime.distributed import Group, Sum
 
 
 class OwnTokens(nn.Cell):

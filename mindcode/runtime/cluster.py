@@ -72,7 +72,8 @@ class Cluster:
         """Return what the worker number `local_rank` of this machine needs; the same number is its device."""
         rank = str(self.ranks[local_rank])
         own = {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": rank, "RANK_ID": rank, "DEVICE_ID": str(local_rank)}
-        return {**self._meeting_point(), **self._unless_set(), **own}
+        here = {"LOCAL_WORLD_SIZE": str(self.local_worker_num)}
+        return {**self._meeting_point(), **self._unless_set(), **own, **here}
 
     def _unless_set(self) -> dict[str, str]:
         """Return what a worker needs unless the one who launches has decided otherwise in the surroundings.

@@ -4,10 +4,12 @@
     group = join_group((0, 2), world.rank)
     total = GroupSum(group)(np.array([1.0]))
 
-Groups of one process are never created; a process creates only the groups that it is in.
+Groups of one process are never created; a process creates only the groups that it is in. MindSpore's AllReduce on CPUs
+goes through sockets; where all processes run on one machine, groups add up through memory instead.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,8 +19,12 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.communication import create_group, get_group_size, get_rank, init
 
+from mindcode.runtime.shared_sum import SharedSum, meet
+
 WORKER_VARIABLES = ("MS_ROLE", "MS_WORKER_NUM")
 """Variables that msrun sets for its workers; without them a process is alone."""
+LOCAL_WORKERS = "LOCAL_WORLD_SIZE"
+"""How many workers run on this machine, under torchrun's name."""
 
 
 class World(NamedTuple):
@@ -36,6 +42,8 @@ class Group:
     """MindSpore's name; empty for a group of one."""
     index: int
     size: int
+    shared: SharedSum | None = None
+    """Sums through memory, where all processes see the same."""
 
 
 SINGLE = Group("", 0, 1)
@@ -55,23 +63,48 @@ def join_group(ranks: Sequence[int], rank: int) -> Group:
         return SINGLE
     name = "ranks_" + "_".join(map(str, ranks))
     create_group(name, list(ranks))
-    return Group(name, list(ranks).index(rank), len(ranks))
+    index, size = list(ranks).index(rank), len(ranks)
+    return Group(name, index, size, _in_memory(name, index, size) if _on_one_machine() else None)
 
 
-class _Sum(nn.Cell):
-    def __init__(self, name: str) -> None:
+def _on_one_machine() -> bool:
+    """The launcher says how many processes run here; MindSpore's own msrun does not."""
+    return sys.platform == "linux" and os.environ.get(LOCAL_WORKERS) == os.environ.get("MS_WORKER_NUM")
+
+
+def _in_memory(name: str, index: int, size: int) -> SharedSum:
+    job = ":".join(os.environ[variable] for variable in ("MS_SCHED_HOST", "MS_SCHED_PORT"))
+    return meet(f"{job}/{name}", index, size)
+
+
+def sum_operation(group: Group) -> ops.Primitive:
+    """Return x -> the sum of all processes' x, of the same shape and type, as an operation of a graph."""
+    shared = group.shared
+    if shared is None:
+        return ops.AllReduce(group=group.name)
+
+    def add_up(x: np.ndarray) -> np.ndarray:
+        return shared(x)
+
+    return ops.Custom(add_up, out_shape=lambda x: x, out_dtype=lambda x: x, func_type="pyfunc")
+
+
+class Sum(nn.Cell):
+    """x -> its sum over the group."""
+
+    def __init__(self, group: Group) -> None:
         super().__init__()
-        self.all_reduce = ops.AllReduce(group=name)
+        self.add_up = sum_operation(group)
 
-    def construct(self, values: Tensor) -> Tensor:
-        return self.all_reduce(values)
+    def construct(self, x: Tensor) -> Tensor:
+        return self.add_up(x)
 
 
 class GroupSum:
     """Adds a few numbers over a group, on the host: for what is agreed between steps. Waits for the whole group."""
 
     def __init__(self, group: Group) -> None:
-        self._sum = _Sum(group.name) if group.size > 1 else None
+        self._sum = Sum(group) if group.size > 1 else None
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Return the sums, in fp32."""

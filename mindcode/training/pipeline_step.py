@@ -12,10 +12,9 @@ from collections.abc import Sequence
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from mindcode.parallel.collectives import Sum
 from mindcode.parallel.pipeline import Kind, Stage, tasks
 from mindcode.parallel.processes import Processes
-from mindcode.runtime.distributed import Group
+from mindcode.runtime.distributed import Group, Sum
 from mindcode.training.optim import Scalars
 from mindcode.training.step import Apply, ApplyBuffers, Hooks, MicroBatch, StepResult, gradient_buffers
 

@@ -13,11 +13,10 @@ from dataclasses import replace
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from mindcode.parallel.collectives import Sum
 from mindcode.parallel.gradients import Addition, GradientSums, Take
 from mindcode.parallel.plan import EMBEDDING, Role, rule_for
 from mindcode.parallel.processes import Processes
-from mindcode.runtime.distributed import GroupSum
+from mindcode.runtime.distributed import GroupSum, Sum
 from mindcode.training.batches import counted_tokens
 from mindcode.training.step import Hooks, MicroBatch, SumOfSquares
 

@@ -86,7 +86,6 @@ def test_four_processes(name: str, four: Launched) -> None:
     check(name, four)
 
 
-@pytest.mark.slow
 def test_eight_processes(tmp_path: Path) -> None:
     ranks = launch(EIGHT, 8, tmp_path)
     for name in EIGHT:
