@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 . scripts/weights.sh
 
 RUN="${MINDCODE_QUICKSTART_DIR:-output/quickstart}"
-FINETUNE=configs/smollm2/finetune_smollm2_135m.yaml
+FINETUNE=configs/smollm2/finetune_smollm2_135m_2p.yaml
 PREDICT=configs/smollm2/predict_smollm2_135m.yaml
 SEQ_LENGTH=256
 
@@ -54,9 +54,11 @@ stage instructions python tools/dataset_preprocess/llama_preprocess.py --dataset
     --input_glob "$RUN/data/mbpp_conversations.json" --model_file "$RUN/weights/tokenizer.json" \
     --seq_length "$SEQ_LENGTH" --output_file "$RUN/data/code.mindrecord"
 
-stage finetune python run_mindcode.py --config "$FINETUNE" --run_mode finetune --output_dir "$RUN" \
-    --load_checkpoint "$RUN/weights/smollm2.ckpt" --train_dataset_dir "$RUN/data/code.mindrecord" \
-    --eval_dataset_dir "$RUN/data/wiki.mindrecord" --resume_training True
+free_port() { python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+stage finetune bash scripts/msrun_launcher.sh "run_mindcode.py --config '$FINETUNE' --run_mode finetune --output_dir '$RUN' \
+    --load_checkpoint '$RUN/weights/smollm2.ckpt' --train_dataset_dir '$RUN/data/code.mindrecord' \
+    --eval_dataset_dir '$RUN/data/wiki.mindrecord' --resume_training True" 2 "$(free_port)" "$RUN/msrun_log" True 600
 
 stage generate bash scripts/run_codellama_predict.sh "$PREDICT" \
     "$RUN/checkpoint_network/rank_0/smollm2_135m_rank_0-network.ckpt" "$RUN/weights" 1 humaneval "$RUN/samples.jsonl"

@@ -136,6 +136,12 @@ def test_smollm2() -> None:
         assert config.context.device_target == "CPU" and not config.use_parallel
 
 
+def test_smollm2_on_two_processes_has_the_rows_of_one() -> None:
+    one, two = (load_config(CONFIGS / "smollm2" / f"finetune_smollm2_135m{end}.yaml") for end in ("", "_2p"))
+    assert (processes_needed(one), processes_needed(two)) == (1, 2)
+    assert rows_per_step(one) == rows_per_step(two) == 4
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if "tiny" in path.stem], ids=lambda path: path.stem)
 def test_tiny_files_fit_a_cpu_and_can_be_split(path: Path) -> None:
     assert num_parameters(load_config(path).model.model_config) < 5_000_000
