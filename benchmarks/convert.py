@@ -10,7 +10,6 @@ them (mindcode convert, which flushes its output to the disk as well). Everythin
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from machine_common import machine
 
 from mindcode.checkpoint.dtypes import float32_to_bfloat16
 from mindcode.checkpoint.names import translate
@@ -65,7 +65,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=3, help="copies and conversions of each case (default: 3)")
     parser.add_argument("--folder", type=Path, default=None, help="where to work (default: the temporary folder)")
     arguments = parser.parse_args()
-    print(f"machine: {_machine()}")
+    print(machine())
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         source = folder / "hf"
@@ -145,14 +145,6 @@ def _convert(source: Path, folder: Path, output: str, flags: tuple[str, ...]) ->
     written = (folder / output).stat().st_size
     shutil.rmtree(folder)
     return Run(seconds, int(done.stdout.splitlines()[-1]) / 1024, written)
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from decode_common import Model, Peer, machine, parser
+from decode_common import Model, Peer, parser
+from machine_common import machine
 
 from mindcode.generation.engine import Engine
 from mindcode.generation.types import Request, SamplingParams
@@ -40,7 +41,7 @@ def main() -> int:
     config = dataclasses.replace(model.config, eos_token_id=())
     met = True
     with Peer(arguments.peer_python, arguments.gguf, model.tokenizer_file) as peer:
-        print(f"machine: {machine()}; peer: transformers with {peer.name}")
+        print(f"{machine()}; peer: transformers with {peer.name}")
         print("batch   mindcode (whole, decode)   transformers (whole, decode)   ratio   same tokens", flush=True)
         for batch_size in arguments.batch_sizes:
             prompts = [list(ids) for ids in model.humaneval("chat")[0][:batch_size]]

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import platform
 import subprocess
 import tempfile
 from pathlib import Path
@@ -101,10 +100,3 @@ class Peer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
-
-
-def machine() -> str:
-    """Describe the processor."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"

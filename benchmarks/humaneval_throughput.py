@@ -10,7 +10,8 @@ import sys
 import time
 from itertools import pairwise
 
-from decode_common import Model, Peer, machine, parser
+from decode_common import Model, Peer, parser
+from machine_common import machine
 
 from mindcode.generation.types import Request, SamplingParams
 
@@ -39,7 +40,7 @@ def main() -> int:
     }
     marks = []
     with Peer(arguments.peer_python, arguments.gguf, model.tokenizer_file) as peer:
-        print(f"machine: {machine()}; peer: transformers with {peer.name}", flush=True)
+        print(f"{machine()}; peer: transformers with {peer.name}", flush=True)
         engine = model.engine(model.config, arguments.batch_size)
         marks.append(time.monotonic())
         for _ in range(2):

@@ -10,14 +10,13 @@ which two processes can share, instead of 9 and 3.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from machine_common import machine
 from training_common import CONFIGS, Job, train, write_rows
 
 CONFIG = CONFIGS / "smollm2" / "finetune_smollm2_135m.yaml"
@@ -67,7 +66,7 @@ def main() -> int:
     parser.add_argument("--layers", type=int, default=30)
     parser.add_argument("--port", type=int, default=8291, help="port of the launcher (default: 8291)")
     arguments = parser.parse_args()
-    print(f"machine: {platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(machine())
     print(f"{'':28s} {'tokens/s':>9s} {'ratio':>6s} {'target':>7s} {'loss':>9s} {'GB':>6s}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

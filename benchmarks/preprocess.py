@@ -10,7 +10,6 @@ start-up included; `mindcode preprocess` also flushes its output to the disk. Wh
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import sentencepiece
+from machine_common import machine
 
 from mindcode.data.alpaca import convert_alpaca
 from mindcode.data.conversations import parse_conversation
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=None)
     arguments = parser.parse_args()
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(machine())
     print(f"{arguments.model_file.name}, seq_length {arguments.seq_length}, medians of {arguments.rounds} rounds")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         inputs = make_inputs(Path(folder))

@@ -10,7 +10,6 @@ stand behind the wall time: with other work on the machine they say more. All th
 
 import argparse
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from machine_common import machine
 
 from mindcode.checkpoint.ckpt_file import TensorRecord
 from mindcode.checkpoint.manifest import Position
@@ -84,7 +84,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=3, help="copies and conversions of each case (default: 3)")
     parser.add_argument("--folder", type=Path, default=None, help="where to work (default: the temporary folder)")
     arguments = parser.parse_args()
-    print(f"machine: {_machine()}")
+    print(machine())
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         make_run(folder / "run", arguments.gigabytes)
@@ -189,14 +189,6 @@ def _bytes(path: Path) -> int:
 
 def _remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

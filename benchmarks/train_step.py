@@ -10,7 +10,6 @@ measured. Needs torch and transformers for the peer: pip install mindcode[benchm
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from machine_common import machine
 
 WIDTH, LAYERS, HEADS, KV_HEADS, VOCABULARY, FFN, THETA, EPS = 576, 30, 9, 3, 49152, 1536, 1e5, 1e-5
 LEARNING_RATE, BETAS, ADAM_EPS, MAX_NORM = 1e-4, (0.9, 0.95), 1e-8, 1.0
@@ -43,7 +43,7 @@ def main() -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Let both sides step in turn, print every pair and the median ratio."""
-    print(f"machine: {_machine()}")
+    print(machine())
     tokens = arguments.rows * arguments.length
     ours = Worker("mindcode", sys.executable, arguments.rows, arguments.length)
     peer = Worker("torch", arguments.peer_python, arguments.rows, arguments.length)
@@ -191,15 +191,6 @@ def torch_side(rows: int, length: int) -> Step:
 
 
 SIDES: dict[str, Callable[[int, int], Step]] = {"mindcode": mindcode_side, "torch": torch_side}
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    for line in cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []:
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ of the weights of those rows that it updates.
 """
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
+from machine_common import machine
 from training_common import CONFIGS, Job, train, write_rows
 
 from mindcode.config.loader import load_config
@@ -45,7 +44,7 @@ def main() -> int:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--port", type=int, default=8292, help="port of the launcher (default: 8292)")
     arguments = parser.parse_args()
-    print(f"machine: {platform.platform()}, {os.cpu_count()} cores")
+    print(machine())
     with tempfile.TemporaryDirectory() as name:
         write_rows(Path(name) / "rows", arguments.steps * REPLICAS, LENGTH)
         whole, sharded = (measure(switch, Path(name), arguments) for switch in ("False", "True"))
