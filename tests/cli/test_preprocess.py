@@ -251,20 +251,17 @@ def test_a_set_without_a_summary_is_known_by_its_header(tmp_path: Path, capsys: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["wiki", "wiki.db", "wiki.summary.json"]
 
 
+def conversation_flags(path: Path) -> tuple[object, ...]:
+    """Rows of 256 tokens from `path`, into q.mindrecord beside it."""
+    output = path.with_name("q.mindrecord")
+    return ("--dataset_type", "qa", "--input_glob", path, "--seq_length", 256, "--output_file", output)
+
+
 def test_bad_records_are_fatal_or_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join([json.dumps(good), '{"broken', json.dumps({"conversations": 3}), json.dumps(good)]))
-    flags = (
-        "--dataset_type",
-        "qa",
-        "--input_glob",
-        path,
-        "--seq_length",
-        256,
-        "--output_file",
-        tmp_path / "q.mindrecord",
-    )
+    flags = conversation_flags(path)
     assert preprocess(*flags) == 2
     assert f"error: {path}:2 (record 2): not JSON" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"], "nothing is left behind"
@@ -283,16 +280,7 @@ def test_records_that_no_tokenizer_takes_can_be_skipped(tmp_path: Path, capsys: 
     bad = [good.replace("b", "\\ud800"), good.replace('"user"', '["user"]'), good[:-1] + ', "n": ' + "9" * 5000 + "}"]
     bad += [good[:-1] + ', "n": ' + "[" * depth + "]" * depth + "}" for depth in (600, 5000)]
     path.write_text("\n".join([*bad, good]))
-    flags = (
-        "--dataset_type",
-        "qa",
-        "--input_glob",
-        path,
-        "--seq_length",
-        256,
-        "--output_file",
-        tmp_path / "q.mindrecord",
-    )
+    flags = conversation_flags(path)
     for workers in (1, 2):
         assert preprocess(*flags, "--num_workers", workers) == 2
         assert f"error: {path}:1 (record 1): messages[1].content: half a character" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.launching import ROOT, Place, ended, wait_for
+from helpers.training import tiny_model_yaml
 from mindcode.checkpoint.opened import open_checkpoint
 from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.checkpoint.verify import targets, verify
@@ -78,12 +79,7 @@ train_dataset: {{input_columns: [input_ids, labels]}}
 callbacks:
   - {{type: CheckpointMonitor, prefix: tiny, save_checkpoint_steps: {SAVE_EVERY}, keep_checkpoint_max: 3,
      async_save: {split.async_save}}}
-model:
-  model_config:
-    {{seq_length: {ROW_LENGTH}, hidden_size: 16, num_layers: 2, num_heads: 4, n_kv_heads: 2, vocab_size: {VOCAB_SIZE},
-     intermediate_size: 24, init_method_std: 0.2, compute_dtype: float32, param_init_type: float32,
-     layernorm_compute_type: float32, softmax_compute_type: float32, rotary_dtype: float32}}
-"""
+{tiny_model_yaml(VOCAB_SIZE)}"""
 
 
 @dataclass(frozen=True)

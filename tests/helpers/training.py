@@ -38,6 +38,17 @@ def tiny_model(dtype: str = "float32") -> ModelConfig:
     )
 
 
+def tiny_model_yaml(vocab_size: int) -> str:
+    """The same sizes, but for the vocabulary, as a part of a configuration file."""
+    return f"""
+model:
+  model_config:
+    {{seq_length: 12, hidden_size: 16, num_layers: 2, num_heads: 4, n_kv_heads: 2, vocab_size: {vocab_size},
+     intermediate_size: 24, init_method_std: 0.2, compute_dtype: float32, param_init_type: float32,
+     layernorm_compute_type: float32, softmax_compute_type: float32, rotary_dtype: float32}}
+"""
+
+
 def tiny_network(config: ModelConfig) -> LossNetwork:
     """Model and loss with random weights."""
     model = LlamaForCausalLM(config, CPU)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.launching import free_port
-from helpers.training import write_rows
+from helpers.training import tiny_model_yaml, write_rows
 
 from mindcode.utils.jsonl import read_jsonl
 
@@ -27,12 +27,7 @@ do_eval: True
 eval_step_interval: 20
 callbacks:
   - {type: CheckpointMonitor, prefix: tiny, save_checkpoint_steps: 25, keep_checkpoint_max: 2}
-model:
-  model_config:
-    {seq_length: 12, hidden_size: 16, num_layers: 2, num_heads: 4, n_kv_heads: 2, vocab_size: 40,
-     intermediate_size: 24, init_method_std: 0.2, compute_dtype: float32, param_init_type: float32,
-     layernorm_compute_type: float32, softmax_compute_type: float32, rotary_dtype: float32}
-"""
+""" + tiny_model_yaml(vocab_size=40)
 STEPS = 80
 DATA_PARALLEL = (
     "--runner_config.batch_size=2",
