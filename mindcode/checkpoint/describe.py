@@ -8,7 +8,6 @@ from mindcode.checkpoint.by_strategy import Source
 from mindcode.checkpoint.manifest import Manifest, TensorSlices, is_manifest, read_manifest
 from mindcode.checkpoint.names import STATE_PREFIXES
 from mindcode.checkpoint.runs import Checkpoint, manifest_of, problem_of, readable_manifests
-from mindcode.parallel.dims import ParallelDims
 from mindcode.parallel.plan import Shape
 from mindcode.utils.errors import UserError
 
@@ -33,12 +32,12 @@ def describe(source: Source, pattern: str = "") -> Iterator[str]:
 def _listed(path: Path, manifest: Manifest, state: str) -> tuple[str, ...]:
     epoch, step = manifest.position
     files = f"{len(manifest.files)} files"
-    return (path.name, f"epoch {epoch}", f"step {step}", _degrees(manifest.dims), files, _size(manifest.bytes), state)
+    return (path.name, f"epoch {epoch}", f"step {step}", manifest.dims.in_words, files, _size(manifest.bytes), state)
 
 
 def _manifest(path: Path, pattern: str) -> Iterator[str]:
     manifest = read_manifest(path)
-    yield f"{path}: written on {_degrees(manifest.dims)}"
+    yield f"{path}: written on {manifest.dims.in_words}"
     yield from _summary({name: (t.dtype, t.shape) for name, t in manifest.tensors.items()}, manifest.bytes)
     if manifest.state:
         yield "state: " + ", ".join(f"{name} {number.value:g}" for name, number in manifest.state.items())
@@ -51,7 +50,7 @@ def _manifest(path: Path, pattern: str) -> Iterator[str]:
 
 
 def _complete(checkpoint: Checkpoint, pattern: str) -> Iterator[str]:
-    degrees = f"written on {_degrees(checkpoint.dims)}" if checkpoint.dims else "complete"
+    degrees = f"written on {checkpoint.dims.in_words}" if checkpoint.dims else "complete"
     yield f"{checkpoint.path}: {degrees}"
     size = sum(file.stat().st_size for file in checkpoint.files)
     yield from _summary({name: (t.dtype, t.shape) for name, t in checkpoint.tensors.items()}, size)
@@ -117,10 +116,3 @@ def _shape(shape: Sequence[int]) -> str:
 
 def _size(size: int) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 10**8 else f"{size / 1e6:.2f} MB"
-
-
-def _degrees(dims: ParallelDims) -> str:
-    return (
-        f"data_parallel {dims.data_parallel}, model_parallel {dims.model_parallel}, "
-        f"pipeline_stage {dims.pipeline_stage}"
-    )

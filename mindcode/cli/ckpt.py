@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mindcode.cli.numbers import whole_number
 from mindcode.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _of_transform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("destination", type=Path, help="folder for rank_R/PREFIXR.ckpt and the manifest")
     parser.add_argument("--weights_only", action="store_true", help="leave the optimizer's state behind")
     for degree in ("data_parallel", "model_parallel", "pipeline_stage"):
-        parser.add_argument(f"--{degree}", type=_positive, default=1, help="degree of the new split (default: 1)")
+        parser.add_argument(f"--{degree}", type=whole_number, default=1, help="degree of the new split (default: 1)")
     parser.add_argument("--offset", type=_offset, default=0, help="layers more or fewer for each stage, as 1,0,0,-1")
     parser.add_argument(
         "--enable_parallel_optimizer", action="store_true", help="cut the optimizer's state by replicas"
@@ -165,7 +166,7 @@ def _of_transform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dst_strategy", type=Path, help="strategy file or folder with the new split, for degrees")
     parser.add_argument("--prefix", default="checkpoint_", help="what the files' names begin with (checkpoint_)")
     most = min(MOST_THREADS, os.cpu_count() or 1)
-    parser.add_argument("--threads", type=_positive, default=most, help=f"files written at once (default: {most})")
+    parser.add_argument("--threads", type=whole_number, default=most, help=f"files written at once (default: {most})")
 
 
 ACTIONS = {
@@ -185,12 +186,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, action in ACTIONS.items():
         action.flags(actions.add_parser(name, help=action.summary, description=action.summary, allow_abbrev=False))
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1")
-    return int(text)
 
 
 def _offset(text: str) -> int | tuple[int, ...]:

@@ -7,6 +7,7 @@ import argparse
 import math
 from pathlib import Path
 
+from mindcode.cli.numbers import whole_number
 from mindcode.utils.errors import UserError
 
 _CONSENT = (
@@ -58,22 +59,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--timeout", type=_seconds, default=3.0, metavar="SECONDS", help="processor seconds for one sample (default 3)"
     )
-    parser.add_argument(
-        "--n_workers", type=_whole_number, metavar="N", help="judging processes (default: one per core)"
-    )
+    parser.add_argument("--n_workers", type=whole_number, metavar="N", help="judging processes (default: one per core)")
     parser.add_argument("--ignore_incomplete", action="store_true", help="accept problems without a sample")
     parser.add_argument("--output", type=Path, help="where results go (default: <samples>_results.jsonl)")
     return parser
 
 
 def _sample_counts(text: str) -> tuple[int, ...]:
-    return tuple(_whole_number(part) for part in text.split(","))
-
-
-def _whole_number(text: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 up")
-    return int(text)
+    return tuple(whole_number(part) for part in text.split(","))
 
 
 def _seconds(text: str) -> float:

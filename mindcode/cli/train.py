@@ -57,7 +57,6 @@ def train(config: RunConfig, processes: "Processes") -> None:
     reader = MindRecordReader(Path(config.train_dataset.data_loader.dataset_dir))
     rows = assemble.row_loader(config, processes, config.train_dataset, reader)
     total_steps = assemble.run_length(config, rows).total_steps
-    assemble.check_rows(config, processes, rows)
 
     store = assemble.checkpoint_store(config, processes)
     weights = agreement.path(lambda: resume.starting_weights(config))

@@ -55,6 +55,14 @@ class ParallelDims:
         """Return who sits at `place`."""
         return (place.stage * self.data_parallel + place.replica) * self.model_parallel + place.part
 
+    @property
+    def in_words(self) -> str:
+        """The degrees under the names that they have in a configuration."""
+        return (
+            f"data_parallel {self.data_parallel}, model_parallel {self.model_parallel}, "
+            f"pipeline_stage {self.pipeline_stage}"
+        )
+
     def tensor_group(self, rank: int) -> tuple[int, ...]:
         """Ranks that hold the parts of the same tensors."""
         place = self.coordinates(rank)

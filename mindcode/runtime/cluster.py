@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from mindcode.utils.errors import UserError
 
+LOCAL_WORKERS = "LOCAL_WORLD_SIZE"
+"""The variable that says how many workers run on this machine, under torchrun's name."""
 _PATIENCE_SECONDS = 7200
 
 
@@ -72,8 +74,7 @@ class Cluster:
         """Return what the worker number `local_rank` of this machine needs; the same number is its device."""
         rank = str(self.ranks[local_rank])
         own = {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": rank, "RANK_ID": rank, "DEVICE_ID": str(local_rank)}
-        here = {"LOCAL_WORLD_SIZE": str(self.local_worker_num)}
-        return {**self._meeting_point(), **self._unless_set(), **own, **here}
+        return {**self._meeting_point(), **self._unless_set(), **own, LOCAL_WORKERS: str(self.local_worker_num)}
 
     def _unless_set(self) -> dict[str, str]:
         """Return what a worker needs unless the one who launches has decided otherwise in the surroundings.

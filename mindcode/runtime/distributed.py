@@ -19,12 +19,11 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.communication import create_group, get_group_size, get_rank, init
 
+from mindcode.runtime.cluster import LOCAL_WORKERS
 from mindcode.runtime.shared_sum import SharedSum, meet
 
 WORKER_VARIABLES = ("MS_ROLE", "MS_WORKER_NUM")
 """Variables that msrun sets for its workers; without them a process is alone."""
-LOCAL_WORKERS = "LOCAL_WORLD_SIZE"
-"""How many workers run on this machine, under torchrun's name."""
 
 
 class World(NamedTuple):
@@ -98,6 +97,11 @@ class Sum(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         return self.add_up(x)
+
+
+def summed_over(group: Group) -> nn.Cell:
+    """Return x -> its sum over the group, which in a group of one is x."""
+    return Sum(group) if group.size > 1 else nn.Identity()
 
 
 class GroupSum:

@@ -39,8 +39,8 @@ def checkpoint_store(config: RunConfig, processes: Processes) -> ShardedStore:
 
 
 def row_loader(config: RunConfig, processes: Processes, dataset: DatasetConfig, reader: MindRecordReader) -> RowLoader:
-    """Return this replica's micro-batches of a dataset."""
-    return RowLoader(
+    """Return this replica's micro-batches of a dataset; UserError when its rows do not fit the model."""
+    loader = RowLoader(
         reader,
         batch_size=micro_batch_rows(config),
         seed=config.seed,
@@ -50,25 +50,13 @@ def row_loader(config: RunConfig, processes: Processes, dataset: DatasetConfig, 
         rank=processes.place.replica,
         world=processes.dims.data_parallel,
     )
+    check_first(loader, dataset.input_columns, config.model.model_config)
+    return loader
 
 
 def micro_batch_rows(config: RunConfig) -> int:
     """Rows that go through one copy of the model at once."""
     return config.runner_config.batch_size * config.micro_batch_interleave_num
-
-
-def check_rows(config: RunConfig, processes: Processes, rows: RowLoader) -> None:
-    """Raise UserError when training or evaluation rows do not fit the model, before anything is written or compiled."""
-    check_first(rows, config.train_dataset.input_columns, config.model.model_config)
-    if config.do_eval:
-        dataset = config.eval_dataset
-        check_first(evaluation_rows(config, processes), dataset.input_columns, config.model.model_config)
-
-
-def evaluation_rows(config: RunConfig, processes: Processes) -> RowLoader:
-    """Return micro-batches of the evaluation rows."""
-    reader = MindRecordReader(Path(config.eval_dataset.data_loader.dataset_dir))
-    return row_loader(config, processes, config.eval_dataset, reader)
 
 
 def run_length(config: RunConfig, rows: RowLoader) -> RunLength:
@@ -87,10 +75,10 @@ def layout_of(processes: Processes, parameters: list[Parameter]) -> Layout:
 
 def evaluator(config: RunConfig, processes: Processes, network: Network) -> Evaluator:
     """Return what measures the loss on the evaluation rows."""
-    rows, columns = evaluation_rows(config, processes), config.eval_dataset.input_columns
+    dataset, model = config.eval_dataset, config.model.model_config
+    rows = row_loader(config, processes, dataset, MindRecordReader(Path(dataset.data_loader.dataset_dir)))
     loss = evaluation_loss(config, processes, network)
-    model = config.model.model_config
-    return Evaluator(loss, OverReplicas(processes), rows, micro_batch_rows(config), columns, model)
+    return Evaluator(loss, OverReplicas(processes), rows, micro_batch_rows(config), dataset.input_columns, model)
 
 
 def training_run(

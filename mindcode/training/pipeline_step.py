@@ -14,7 +14,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from mindcode.parallel.pipeline import Kind, Stage, tasks
 from mindcode.parallel.processes import Processes
-from mindcode.runtime.distributed import Group, Sum
+from mindcode.runtime.distributed import summed_over
 from mindcode.training.optim import Scalars
 from mindcode.training.step import Apply, ApplyBuffers, Hooks, MicroBatch, StepResult, gradient_buffers
 
@@ -81,7 +81,7 @@ class Wires:
     """Messages between this stage and its neighbours; x is [T, D], or this process' slice of T."""
 
     def __init__(self, processes: Processes, dtype: ms.Type) -> None:
-        self._before, self._after = _wire(processes.before), _wire(processes.after)
+        self._before, self._after = summed_over(processes.before), summed_over(processes.after)
         self._width, self._dtype = processes.plan.model.hidden_size, dtype
         self._slices = processes.tensor.size if processes.sequence_parallel else 1
 
@@ -104,10 +104,6 @@ class Wires:
     def to_after(self, x: Tensor) -> None:
         """Send activations."""
         self._after(x).asnumpy()
-
-
-def _wire(group: Group) -> nn.Cell:
-    return Sum(group) if group.size > 1 else nn.Identity()
 
 
 class PipelineStep:

@@ -48,20 +48,12 @@ def open_in_split(path: Path, config: RunConfig) -> Checkpoint:
     file belongs to no split, every process takes its part of it.
     """
     checkpoint, dims = open_checkpoint(path), ParallelDims.of(config)
-    if checkpoint.dims not in (None, dims) and not config.auto_trans_ckpt:
+    if checkpoint.dims and checkpoint.dims != dims and not config.auto_trans_ckpt:
         raise UserError(
-            f"{checkpoint.path}: written with {_degrees(checkpoint.dims)}, this run has {_degrees(dims)}; add "
+            f"{checkpoint.path}: written with {checkpoint.dims.in_words}, this run has {dims.in_words}; add "
             "--auto_trans_ckpt True to reshard it while loading"
         )
     return checkpoint
-
-
-def _degrees(dims: ParallelDims | None) -> str:
-    assert dims is not None
-    return (
-        f"data_parallel {dims.data_parallel}, model_parallel {dims.model_parallel}, "
-        f"pipeline_stage {dims.pipeline_stage}"
-    )
 
 
 def starting_weights(config: RunConfig) -> Path | None:

@@ -11,14 +11,14 @@ from mindcode.checkpoint.blocks import whole
 from mindcode.checkpoint.ckpt_file import TensorRecord
 from mindcode.checkpoint.dtypes import to_float32
 from mindcode.checkpoint.manifest import Position
+from mindcode.checkpoint.names import STATE_PREFIXES
+from mindcode.checkpoint.placements import weight_of
 from mindcode.checkpoint.runs import Checkpoint
 from mindcode.checkpoint.shard_file import ShardRecord
 from mindcode.parallel.plan import Placement, Shape
-from mindcode.training.optim import FIRST, MASTER, SECOND
 from mindcode.training.progress import TrainState
 from mindcode.utils.errors import UserError
 
-OPTIMIZER_PREFIXES = (f"{FIRST}.", f"{SECOND}.", f"{MASTER}.")
 STATE_NAMES = (
     "scale_sense",
     "loss_scale",
@@ -97,11 +97,11 @@ def load_run(
     """
     path = checkpoint.path
     found = {name: tensor.shape for name, tensor in checkpoint.tensors.items() if name not in STATE_NAMES}
-    if not any(name.startswith(OPTIMIZER_PREFIXES) for name in found):
+    if not any(name.startswith(STATE_PREFIXES) for name in found):
         raise UserError(f"{path}: holds weights only; resume from a file in checkpoint/, or use it as load_checkpoint")
     wanted = {**layout.shapes, **{p.name: layout.placements[p.name].global_shape for p in parameters}}
     prefixes = {_prefix(parameter.name) for parameter in parameters}
-    unknown = [n for n in found if n.removeprefix(_prefix(n)) not in layout.shapes or _prefix(n) not in prefixes]
+    unknown = [name for name in found if weight_of(name) not in layout.shapes or _prefix(name) not in prefixes]
     _check(checkpoint, found, wanted, unknown)
     missing = [name for name in STATE_NAMES if name not in checkpoint.state]
     if missing:
@@ -126,12 +126,12 @@ def finished_steps(checkpoint: Checkpoint) -> int:
 
 
 def _is_state(name: str) -> bool:
-    return name in STATE_NAMES or name.startswith(OPTIMIZER_PREFIXES)
+    return name in STATE_NAMES or name.startswith(STATE_PREFIXES)
 
 
 def _prefix(name: str) -> str:
     """What the optimizer put before a weight's name, or nothing."""
-    return next((prefix for prefix in OPTIMIZER_PREFIXES if name.startswith(prefix)), "")
+    return name.removesuffix(weight_of(name))
 
 
 def _fill(checkpoint: Checkpoint, parameters: Sequence[Parameter], layout: Layout) -> None:

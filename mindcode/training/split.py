@@ -16,7 +16,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindcode.parallel.gradients import Addition, GradientSums, Take
 from mindcode.parallel.plan import EMBEDDING, Role, rule_for
 from mindcode.parallel.processes import Processes
-from mindcode.runtime.distributed import GroupSum, Sum
+from mindcode.runtime.distributed import GroupSum, summed_over
 from mindcode.training.batches import counted_tokens
 from mindcode.training.step import Hooks, MicroBatch, SumOfSquares
 
@@ -59,7 +59,7 @@ class ModelSumOfSquares(nn.Cell):
         super().__init__(auto_prefix=False)
         self.own = SumOfSquares()
         self.counted = Take([index for index, p in enumerate(parameters) if _counts(processes, p.name)])
-        self.sum = Sum(processes.model) if processes.model.size > 1 else nn.Identity()
+        self.sum = summed_over(processes.model)
 
     def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
         # every process first finishes what it exchanges for the gradients, also for those that it does not count

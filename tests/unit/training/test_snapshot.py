@@ -14,9 +14,9 @@ from mindcode.checkpoint.names import STATE_PREFIXES
 from mindcode.checkpoint.opened import open_checkpoint
 from mindcode.checkpoint.runs import Checkpoint
 from mindcode.training.loss_scale import LossScale
+from mindcode.training.optim import FIRST, MASTER, SECOND
 from mindcode.training.progress import TrainState
 from mindcode.training.snapshot import (
-    OPTIMIZER_PREFIXES,
     Layout,
     finished_steps,
     load_run,
@@ -111,4 +111,4 @@ def test_another_batch_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_the_optimizer_calls_its_state_is_what_resharding_expects() -> None:
-    assert OPTIMIZER_PREFIXES == STATE_PREFIXES
+    assert (f"{FIRST}.", f"{SECOND}.", f"{MASTER}.") == STATE_PREFIXES
