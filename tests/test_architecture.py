@@ -26,6 +26,10 @@ MAY_IMPORT = {
     "checkpoint": CORE | {"runtime", "model", "parallel", "data"},
     "generation": CORE | {"runtime", "model", "parallel", "data"},
     "training": CORE | {"runtime", "model", "parallel", "data", "checkpoint"},
+    "planner": CORE | {"model", "parallel"},
+    "dryrun": CORE | {"runtime", "model", "parallel", "data", "checkpoint", "generation", "training", "planner"},
+    "doctor": CORE | {"runtime", "evaluation.execution"},
+    "neighbours": CORE | {"runtime"},
     "evaluation.types": CORE,
     "evaluation.metrics": CORE | {"evaluation.types"},
     "evaluation.postprocess": CORE | {"evaluation.types"},
@@ -33,7 +37,8 @@ MAY_IMPORT = {
     "evaluation.execution": CORE | {"evaluation.types", "evaluation.metrics", "evaluation.postprocess"},
     "evaluation.backends": CORE | {"evaluation.types", "generation", "data"},
 }
-WITHOUT_MINDSPORE = {"utils", "config", "evaluation.tasks", "evaluation.execution", "evaluation.metrics"}
+WITHOUT_MINDSPORE = {"utils", "config", "planner", "doctor"}
+WITHOUT_MINDSPORE |= {"evaluation.tasks", "evaluation.execution", "evaluation.metrics"}
 MAY_PRINT = ("cli", "evaluation.report")
 
 

@@ -259,7 +259,7 @@ class CkptWriter(FileWriter):
             if self._missing_in_slice == 0:
                 self._start_slice()
             part = content[: self._missing_in_slice]
-            self._out.write(part)
+            self._put(part)
             self.checksums[self._name] = zlib.crc32(part, self.checksums[self._name])
             self._missing -= len(part)
             self._missing_in_slice -= len(part)
@@ -280,7 +280,7 @@ class CkptWriter(FileWriter):
         content = span_header(_CONTENT, length)
         tensor = span_header(_TENSOR, len(self._form) + len(content) + length)
         value = span_header(_VALUE, len(self._tag) + len(tensor) + len(self._form) + len(content) + length)
-        self._out.write(value + self._tag + tensor + self._form + content)
+        self._put(value + self._tag + tensor + self._form + content)
         self._missing_in_slice = length
 
     def _head(self) -> bytes:

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypeVar
@@ -9,6 +10,9 @@ from typing import IO, Any, TypeVar
 from mindcode.utils.atomic import atomic_open
 
 Writer = TypeVar("Writer", bound="FileWriter")
+
+RELEASE_BYTES = 128 << 20
+"""How much is written between two calls that let the system forget what is on the disk."""
 
 
 class FileWriter(abc.ABC):
@@ -18,6 +22,7 @@ class FileWriter(abc.ABC):
         self.path = Path(path)
         self._resources = contextlib.ExitStack()
         self._stream: IO[Any] | None = None
+        self._unreleased = 0
 
     @abc.abstractmethod
     def _head(self) -> bytes:
@@ -27,15 +32,23 @@ class FileWriter(abc.ABC):
     def _tail(self) -> bytes:
         """The bytes after them. Raises ValueError when a tensor is not complete."""
 
-    @property
-    def _out(self) -> IO[Any]:
+    def _put(self, content: bytes | memoryview) -> None:
+        """Write the next bytes.
+
+        A long file is sent to the disk as it grows and leaves the page cache: it does not drive out what others
+        need, and writing into pages used a moment ago takes a third of the time that untouched memory takes.
+        """
         if self._stream is None:
             raise ValueError(f"{self.path}: {type(self).__name__} is used in a with block")
-        return self._stream
+        self._stream.write(content)
+        self._unreleased += len(content)
+        if self._unreleased >= RELEASE_BYTES:
+            _release(self._stream.fileno())
+            self._unreleased = 0
 
     def __enter__(self: Writer) -> Writer:
         self._stream = self._resources.enter_context(atomic_open(self.path, "wb"))
-        self._stream.write(self._head())
+        self._put(self._head())
         return self
 
     def __exit__(
@@ -45,4 +58,10 @@ class FileWriter(abc.ABC):
             self._resources.__exit__(kind, error, trace)
             return
         with self._resources:
-            self._out.write(self._tail())
+            self._put(self._tail())
+
+
+def _release(descriptor: int) -> None:
+    """Start to write back what a file has in the page cache, and forget what is on the disk; Linux only."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

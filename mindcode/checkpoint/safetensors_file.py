@@ -107,7 +107,7 @@ class SafetensorsWriter(FileWriter):
         content = np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
         if len(content) > self._missing:
             raise ValueError(f"{self.path}: {len(content)} bytes for a tensor that needs {self._missing} more")
-        self._out.write(content)
+        self._put(content)
         self._missing -= len(content)
 
     def _head(self) -> bytes:

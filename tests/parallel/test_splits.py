@@ -92,6 +92,14 @@ def test_eight_processes(tmp_path: Path) -> None:
         check(name, ranks)
 
 
+def test_under_the_launcher_of_mindspore(tmp_path: Path) -> None:
+    msrun = ("msrun", "--local_worker_num=2", "--join=True")
+    names = ["dp2_zero_accumulating", "tp2_sequence_recompute", "pp2_tied_uneven"]
+    ranks = launch(names, 2, tmp_path, msrun)
+    for name in names:
+        check(name, ranks)
+
+
 def test_replicas_hold_equal_weights_bit_for_bit(two: Launched) -> None:
     for name in (name for name in TWO if CASES[name].dp == 2):
         first, second = two

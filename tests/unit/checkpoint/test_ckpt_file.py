@@ -1,11 +1,13 @@
 """MindSpore's .ckpt format: equal to MindSpore's own reader and writer, and nothing but whole files accepted."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.checkpoints import load_float32
 
+from mindcode.checkpoint import file_writer
 from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord, read_ckpt, scan_ckpt
 from mindcode.checkpoint.dtypes import bfloat16_to_float32, float32_to_bfloat16
 from mindcode.utils.errors import UserError
@@ -80,6 +82,22 @@ def test_a_tensor_may_be_written_in_blocks(tmp_path: Path) -> None:
         for row in matrix:
             writer.write(row)
     assert np.array_equal(load_float32(tmp_path / "a.ckpt")["m"], matrix)
+
+
+def test_a_long_file_leaves_the_page_cache_as_it_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(os, "posix_fadvise"):
+        pytest.skip("posix_fadvise: Linux only")
+    releases = []
+    monkeypatch.setattr(file_writer, "RELEASE_BYTES", 100_000)
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: releases.append(arguments))
+    block = np.arange(10_000, dtype=np.float32)
+    with CkptWriter(tmp_path / "a.ckpt") as writer:
+        writer.begin("long", "Float32", (100_000,))
+        for _ in range(10):
+            writer.write(block)
+    assert len(releases) == 3  # 400,000 bytes in blocks of 40,000: after every third
+    assert {arguments[1:] for arguments in releases} == {(0, 0, os.POSIX_FADV_DONTNEED)}
+    np.testing.assert_array_equal(next(read_ckpt(tmp_path / "a.ckpt")).array, np.tile(block, 10))
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
