@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 from helpers.launching import Place, ended, wait_for
@@ -63,6 +64,18 @@ def test_a_signal_to_the_launcher_reaches_all(place: Place, number: signal.Signa
     assert code == 128 + number
     assert f"stopped by {number.name}" in err
     assert place.left_over() == []
+
+
+def test_under_nohup_the_end_of_the_terminal_ends_nothing(place: Place) -> None:
+    launcher = place.start(
+        ["nohup", sys.executable, "-m", "mindcode", "launch", *place.flags(), "worker.py", "sleeping"]
+    )
+    place.await_ready()
+    launcher.send_signal(signal.SIGHUP)
+    launcher.send_signal(signal.SIGTERM)
+    code, _, err = ended(launcher)
+    assert code == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM" in err
 
 
 def test_workers_have_time_to_save_and_a_second_signal_ends_it(place: Place) -> None:
