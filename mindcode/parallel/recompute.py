@@ -1,8 +1,20 @@
-"""Which activations are computed again in the backward pass instead of being kept. Pure Python."""
+"""Which activations are computed again in the backward pass instead of being kept. Needs no MindSpore by itself.
 
-from collections.abc import Sequence
+chosen_layers((8, 0), stages, "recompute_config.recompute")
+set_recompute(model, stages, config.recompute_config)
+"""
 
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mindcode.config.schema import RecomputeConfig
 from mindcode.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mindspore import nn, ops
+
+    from mindcode.model.llama import LlamaForCausalLM
 
 CHEAP = (
     r"attention_norm\..*",
@@ -25,3 +37,31 @@ def chosen_layers(setting: bool | tuple[int, ...], stages: Sequence[int], key: s
     if len(setting) != count:
         raise UserError(f"{key}: {len(setting)} numbers for pipeline_stage {count}; give one for each stage")
     return tuple(layer - stages.index(stage) < setting[stage] for layer, stage in enumerate(stages))
+
+
+def operations(cell: "nn.Cell", prefix: str = "") -> "Iterator[tuple[str, ops.Primitive]]":
+    """Yield every operation that `cell` and the cells in it hold, with its dotted name."""
+    for path, owner in cell.cells_and_names(name_prefix=prefix):
+        for attribute, primitive in owner._primitives.items():
+            if primitive is not None:
+                yield f"{path}.{attribute}".lstrip("."), primitive
+
+
+def set_recompute(model: "LlamaForCausalLM", stages: tuple[int, ...], config: RecomputeConfig) -> None:
+    """Mark whole layers, or their cheap operations, to be computed again; a whole layer wins.
+
+    Gathering sharded weights again (parallel_optimizer_comm_recompute) is a level of the sharded optimizer in
+    MindSpore 2.9 and set there, see semi_auto_step.py.
+    """
+    whole = chosen_layers(config.recompute, stages, "recompute_config.recompute")
+    cheap = chosen_layers(config.select_recompute, stages, "recompute_config.select_recompute")
+    for index, layer in enumerate(model.model.layers):
+        if whole[index]:
+            layer.recompute(
+                mp_comm_recompute=config.mp_comm_recompute,
+                recompute_slice_activation=config.recompute_slice_activation,
+            )
+        elif cheap[index]:
+            for name, primitive in operations(layer):
+                if any(re.fullmatch(pattern, name) for pattern in CHEAP):
+                    primitive.recompute()

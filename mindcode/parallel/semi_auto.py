@@ -6,16 +6,13 @@ Strategies for its operations, pipeline stages for its cells, what is computed a
 gradients travel together: all by name, from the plan, before anything is compiled. The collectives are MindSpore's.
 """
 
-import re
-from collections.abc import Iterator
+from mindspore import nn
 
-from mindspore import nn, ops
-
-from mindcode.config.schema import RecomputeConfig, RunConfig
+from mindcode.config.schema import RunConfig
 from mindcode.model.llama import LlamaForCausalLM
 from mindcode.parallel.dims import ParallelDims, stage_of_layers
 from mindcode.parallel.plan import EMBEDDING, Plan, smallest_shared_state
-from mindcode.parallel.recompute import CHEAP, chosen_layers
+from mindcode.parallel.recompute import operations, set_recompute
 from mindcode.parallel.strategies import Strategies
 
 PIPELINE_FUSION = 2
@@ -31,14 +28,6 @@ def share(model: LlamaForCausalLM, loss: nn.Cell, config: RunConfig) -> None:
     set_shared_state(model, plan, smallest_shared_state(config))
     set_recompute(model, stages, config.recompute_config)
     set_fusion(model, config.parallel_config.gradient_aggregation_group, dims.pipeline_stage)
-
-
-def operations(cell: nn.Cell, prefix: str = "") -> Iterator[tuple[str, ops.Primitive]]:
-    """Yield every operation that `cell` and the cells in it hold, with its dotted name."""
-    for path, owner in cell.cells_and_names(name_prefix=prefix):
-        for attribute, primitive in owner._primitives.items():
-            if primitive is not None:
-                yield f"{path}.{attribute}".lstrip("."), primitive
 
 
 def set_strategies(model: nn.Cell, loss: nn.Cell, table: Strategies) -> None:
@@ -65,26 +54,6 @@ def set_shared_state(model: LlamaForCausalLM, plan: Plan, threshold: int | None)
         whole = plan.placement(parameter.name, parameter.shape, 0)
         shared = threshold is not None and plan.state_placement(parameter.name, parameter.shape, 0, threshold) != whole
         parameter.parallel_optimizer = shared
-
-
-def set_recompute(model: LlamaForCausalLM, stages: tuple[int, ...], config: RecomputeConfig) -> None:
-    """Mark whole layers, or their cheap operations, to be computed again; a whole layer wins.
-
-    Gathering sharded weights again (parallel_optimizer_comm_recompute) is a level of the sharded optimizer in
-    MindSpore 2.9 and set there, see semi_auto_step.py.
-    """
-    whole = chosen_layers(config.recompute, stages, "recompute_config.recompute")
-    cheap = chosen_layers(config.select_recompute, stages, "recompute_config.select_recompute")
-    for index, layer in enumerate(model.model.layers):
-        if whole[index]:
-            layer.recompute(
-                mp_comm_recompute=config.mp_comm_recompute,
-                recompute_slice_activation=config.recompute_slice_activation,
-            )
-        elif cheap[index]:
-            for name, primitive in operations(layer):
-                if any(re.fullmatch(pattern, name) for pattern in CHEAP):
-                    primitive.recompute()
 
 
 def set_fusion(model: LlamaForCausalLM, groups: int, pipeline_stage: int) -> None:

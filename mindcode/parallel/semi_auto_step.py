@@ -22,7 +22,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore.parallel.auto_parallel import AutoParallel
 
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import micro_batches_per_step
+from mindcode.config.sizes import micro_batches_per_step, rows_per_step
 from mindcode.model.stats import parameter_shapes
 from mindcode.parallel.dims import ParallelDims
 from mindcode.parallel.plan import Plan, smallest_shared_state
@@ -41,9 +41,15 @@ class SemiAutoStep:
         the divisor. Its norm must count every rank's part, see GlobalSumOfSquares.
         """
         self._losses = micro_batches_per_step(config) * config.micro_batch_interleave_num
+        self._rows_shape = (rows_per_step(config), config.model.model_config.seq_length)
         self._scale, self._divisor = _number("semi_auto.loss_scale"), _number("semi_auto.divisor")
         self._scalars = Parameter(Tensor(np.zeros(SCALARS, np.float32)), name="semi_auto.scalars", requires_grad=False)
         self._graph = parallelized(self._function(micro_batched(network, config), parameters, update, config), config)
+
+    def compile(self) -> None:
+        """Compile for this rank, without any rows; afterwards parameters have the shapes of their blocks."""
+        rows = Tensor(np.zeros(self._rows_shape, np.int32))
+        self._graph.compile(rows, rows)
 
     def __call__(
         self, input_ids: np.ndarray, labels: np.ndarray, loss_scale: float, scalars: Tensor

@@ -21,7 +21,7 @@ from mindcode.model.loss import CausalLMLoss
 from mindcode.parallel.dims import stage_of_layers
 from mindcode.parallel.pipeline import Stage
 from mindcode.parallel.processes import Processes
-from mindcode.parallel.semi_auto import set_recompute
+from mindcode.parallel.recompute import set_recompute
 from mindcode.parallel.vocabulary import VocabParallelCrossEntropy
 from mindcode.training.loss_scale import needs_loss_scale
 from mindcode.training.optim import RULES, AdamW

@@ -158,7 +158,8 @@ def _fp32_zeros(parameters: Sequence[Parameter], prefix: str) -> ParameterTuple:
 
 def _fp32_copy(parameter: Parameter) -> Parameter:
     copy = _fp32_state(parameter, MASTER)
-    copy.set_data(parameter.astype(ms.float32))
+    if not parameter.has_init:  # a parameter whose values are still to come has nothing to copy, see refresh_copies
+        copy.set_data(parameter.astype(ms.float32))
     return copy
 
 

@@ -19,7 +19,8 @@ from mindcode.model.llama import LlamaForCausalLM
 from mindcode.model.loss import CausalLMLoss
 from mindcode.parallel.dims import ParallelDims
 from mindcode.parallel.plan import Plan
-from mindcode.parallel.semi_auto import operations, set_recompute, set_strategies, share
+from mindcode.parallel.recompute import operations, set_recompute
+from mindcode.parallel.semi_auto import set_strategies, share
 from mindcode.parallel.strategies import Strategies
 from mindcode.utils.errors import UserError
 
