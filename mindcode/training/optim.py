@@ -166,6 +166,8 @@ def _fp32_copy(parameter: Parameter) -> Parameter:
 def _fp32_state(parameter: Parameter, prefix: str) -> Parameter:
     """Return zeros, as a clone: a compiler that splits the parameter splits its clones alike."""
     state = parameter.clone(init="zeros")
+    if state.has_init:  # values that are still to come: of this type from the start, or they are made twice
+        state.init_mode.set_dtype(ms.float32)
     state.set_dtype(ms.float32)
     state.name, state.requires_grad = f"{prefix}.{parameter.name}", False
     return state
