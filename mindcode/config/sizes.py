@@ -23,3 +23,12 @@ def rows_per_step(config: RunConfig) -> int:
     copies = config.parallel_config.data_parallel if config.use_parallel else 1
     micro_batch = config.runner_config.batch_size * config.micro_batch_interleave_num
     return micro_batch * copies * micro_batches_per_step(config)
+
+
+def bubble_share(config: RunConfig) -> float:
+    """Return (p - 1) / (m + p - 1): the idle share of one forward, one backward (Narayanan et al. 2021).
+
+    p stages that take equally long, m micro-batches.
+    """
+    stages = config.parallel_config.pipeline_stage if config.use_parallel else 1
+    return (stages - 1) / (micro_batches_per_step(config) + stages - 1)

@@ -168,6 +168,19 @@ def smallest_shared_state(config: RunConfig) -> int | None:
     return parallel.parallel_optimizer_config.parallel_optimizer_threshold * 1024
 
 
+def blocks_on(config: RunConfig, rank: int) -> dict[str, Placement]:
+    """Return the block of each weight, and of its optimizer state, that `rank` holds on NPUs.
+
+    Where replicas share the state MindSpore shares out the weight itself, too, and gathers it when it is needed.
+    """
+    sizes, threshold = config.model.model_config, smallest_shared_state(config)
+    plan, shapes = Plan(sizes, ParallelDims.of(config), sizes.offset), parameter_shapes(sizes)
+    held = plan.local_parameters(rank)
+    if threshold is None:
+        return held
+    return {name: plan.state_placement(name, shapes[name], rank, threshold) for name in held}
+
+
 def check_coverage(names: Iterable[str]) -> None:
     """Raise UserError unless every parameter is covered by exactly one rule."""
     for name in names:

@@ -7,6 +7,7 @@ from mindspore import Parameter
 from mindcode.checkpoint.background import BackgroundStore
 from mindcode.checkpoint.placements import weight_of
 from mindcode.checkpoint.sharded import ShardedStore
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import DatasetConfig, RunConfig
 from mindcode.config.sizes import micro_batches_per_step, rows_per_step
 from mindcode.data.loader import RowLoader
@@ -20,7 +21,6 @@ from mindcode.training.evaluate import Evaluator
 from mindcode.training.loss_scale import first_loss_scale
 from mindcode.training.metrics import RunLog
 from mindcode.training.network import Network, evaluation_loss, optimizer_for, step_for
-from mindcode.training.optim import RULES
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
 from mindcode.training.snapshot import Layout

@@ -11,6 +11,7 @@ from functools import partial
 
 from mindspore import Tensor
 
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.model.dtypes import dtypes_of
@@ -24,7 +25,7 @@ from mindcode.parallel.processes import Processes
 from mindcode.parallel.recompute import set_recompute
 from mindcode.parallel.vocabulary import VocabParallelCrossEntropy
 from mindcode.training.loss_scale import needs_loss_scale
-from mindcode.training.optim import RULES, AdamW
+from mindcode.training.optim import AdamW
 from mindcode.training.pipeline_step import PipelineLoss, PipelineStep, StageLoss, Wires
 from mindcode.training.sharded_optim import Optimizer, ShardedAdamW
 from mindcode.training.split import split_hooks

@@ -15,17 +15,16 @@ from mindspore import Parameter
 from mindspore.nn.utils import no_init_parameters
 
 from mindcode.checkpoint.placements import weight_of
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import RunConfig
 from mindcode.model.kernels import kernels_for
 from mindcode.model.llama import LlamaForCausalLM
 from mindcode.model.loss import CausalLMLoss
-from mindcode.model.stats import parameter_shapes
-from mindcode.parallel.dims import ParallelDims
-from mindcode.parallel.plan import Placement, Plan, smallest_shared_state
+from mindcode.parallel.plan import Placement, blocks_on
 from mindcode.parallel.semi_auto import share
 from mindcode.parallel.semi_auto_step import GlobalSumOfSquares, SemiAutoStep
 from mindcode.training.loss_scale import needs_loss_scale
-from mindcode.training.optim import RULES, AdamW
+from mindcode.training.optim import AdamW
 from mindcode.training.step import Apply, Hooks, LossNetwork
 from mindcode.utils.lookup import lookup
 
@@ -70,16 +69,3 @@ def npu_training(config: RunConfig, rank: int) -> NpuTraining:
     state = tuple(parameter for parameter in optimizer.state if weight_of(parameter.name) in blocks)
     placements = {parameter.name: blocks[weight_of(parameter.name)] for parameter in (*weights, *state)}
     return NpuTraining(weights, state, placements, optimizer, step)
-
-
-def blocks_on(config: RunConfig, rank: int) -> dict[str, Placement]:
-    """Return the block of each weight, and of its optimizer state, that `rank` holds.
-
-    Where replicas share the state MindSpore shares out the weight itself, too, and gathers it when it is needed.
-    """
-    sizes, threshold = config.model.model_config, smallest_shared_state(config)
-    plan, shapes = Plan(sizes, ParallelDims.of(config), sizes.offset), parameter_shapes(sizes)
-    held = plan.local_parameters(rank)
-    if threshold is None:
-        return held
-    return {name: plan.state_placement(name, shapes[name], rank, threshold) for name in held}

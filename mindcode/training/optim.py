@@ -10,32 +10,16 @@ inputs to it. It adds eps to √v before the correction of v, the paper after it
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from mindcode.config.optimizers import AdamRule
 from mindcode.config.schema import OptimizerConfig
 
 FIRST, SECOND, MASTER = "adam_m", "adam_v", "adam_master"
-
-
-@dataclass(frozen=True)
-class AdamRule:
-    """In what the optimizers known by name differ."""
-
-    bias_correction: bool
-    """Divide the moments by 1 - βᵗ."""
-    master_copy: bool
-    """Keep an fp32 copy of half-precision parameters, so that small updates are not lost to rounding."""
-
-
-RULES = {
-    "AdamW": AdamRule(bias_correction=True, master_copy=True),
-    "FP32StateAdamWeightDecay": AdamRule(bias_correction=False, master_copy=False),
-}
 
 
 class Scalars(NamedTuple):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import micro_batches_per_step, processes_needed, rows_per_step
+from mindcode.config.sizes import bubble_share, processes_needed, rows_per_step
 from mindcode.model.dtypes import dtypes_of
 from mindcode.model.stats import train_flops_per_token
 from mindcode.runtime.distributed import Group, GroupSum
@@ -49,7 +49,7 @@ class Meter:
         self.rows_per_process = rows_per_step(config) / processes
         self._tokens, self._processes = rows_per_step(config) * length, processes
         self._flops_per_token, self.peak_flops = train_flops_per_token(config.model.model_config, length), peak_flops
-        self._memory, self._bubble = memory, _bubble_of(config)
+        self._memory, self._bubble = memory, bubble_share(config)
 
     def __call__(self, seconds: float) -> Usage:
         """Return what a step of `seconds` achieved."""
@@ -78,11 +78,6 @@ class Largest:
         return int(self._sum(numbers).max())
 
 
-def bubble_share(stages: int, micro_batches: int) -> float:
-    """Return (p - 1) / (m + p - 1): the idle share of one forward, one backward (Narayanan et al. 2021)."""
-    return (stages - 1) / (micro_batches + stages - 1)
-
-
 def yardstick(config: RunConfig, everyone: Group) -> float | None:
     """Return the FLOP/s of one process' device: as configured, else measured on a CPU, else None. All call it."""
     if config.context.peak_tflops is not None:
@@ -93,8 +88,3 @@ def yardstick(config: RunConfig, everyone: Group) -> float | None:
     flops = measured_flops(everyone, dtypes_of(config.model.model_config).compute)
     get_logger().info("MFU is against %.3f TFLOP/s a process, measured with products of matrices", flops / 1e12)
     return flops
-
-
-def _bubble_of(config: RunConfig) -> float:
-    stages = config.parallel_config.pipeline_stage if config.use_parallel else 1
-    return bubble_share(stages, micro_batches_per_step(config))

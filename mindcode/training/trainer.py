@@ -14,13 +14,14 @@ from pathlib import Path
 from mindspore import Parameter
 
 from mindcode.checkpoint.sharded import ShardedStore
+from mindcode.config.optimizers import AdamRule
 from mindcode.config.schema import RunConfig
 from mindcode.parallel.agreement import Agreement
 from mindcode.runtime.interrupts import deferred_interrupts
 from mindcode.training.batches import StepBatches
 from mindcode.training.evaluate import Evaluator
 from mindcode.training.metrics import RunLog, StepRow
-from mindcode.training.optim import AdamRule, step_scalars
+from mindcode.training.optim import step_scalars
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
 from mindcode.training.sharded_optim import Optimizer

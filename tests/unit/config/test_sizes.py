@@ -4,7 +4,7 @@ import pytest
 
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import ParallelConfig, RunConfig, RunnerConfig
-from mindcode.config.sizes import micro_batches_per_step, processes_needed, rows_per_step
+from mindcode.config.sizes import bubble_share, micro_batches_per_step, processes_needed, rows_per_step
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,12 @@ def test_rows_of_a_step(parallel: bool, degrees: ParallelConfig, accumulation: i
     assert processes_needed(config) == processes
     assert rows_per_step(config) == rows
     assert rows == 2 * micro_batches_per_step(config) * (degrees.data_parallel if parallel else 1)
+
+
+@pytest.mark.parametrize(
+    ("stages", "micro_batches", "share"), [(1, 1, 0.0), (2, 128, 1 / 129), (4, 128, 3 / 131), (4, 4, 3 / 7)]
+)
+def test_the_bubble_shrinks_with_micro_batches(stages: int, micro_batches: int, share: float) -> None:
+    degrees = ParallelConfig(pipeline_stage=stages, micro_batch_num=micro_batches)
+    assert bubble_share(RunConfig(use_parallel=True, parallel_config=degrees)) == pytest.approx(share)
+    assert bubble_share(RunConfig(use_parallel=False, parallel_config=degrees)) == 0

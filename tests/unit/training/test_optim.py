@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import OptimizerConfig
-from mindcode.training.optim import RULES, AdamW, step_scalars
+from mindcode.training.optim import AdamW, step_scalars
 
 CONFIG = OptimizerConfig(beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1)
 RATE, SCALE, STEPS = 1e-2, 0.5, 3

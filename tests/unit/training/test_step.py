@@ -6,8 +6,9 @@ import pytest
 from helpers.training import GOLDEN, golden_weights, load, tiny_model, tiny_network
 from mindspore import nn, ops
 
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import OptimizerConfig
-from mindcode.training.optim import RULES, AdamW, step_scalars
+from mindcode.training.optim import AdamW, step_scalars
 from mindcode.training.step import Hooks, MicroBatch, Step, StepResult, build_step
 
 RULE = RULES["AdamW"]

@@ -8,7 +8,7 @@ from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import ContextConfig, ModelSection, ParallelConfig, RunConfig, RunnerConfig
 from mindcode.model.stats import num_parameters
 from mindcode.runtime.distributed import SINGLE
-from mindcode.training.throughput import Largest, Meter, bubble_share, yardstick
+from mindcode.training.throughput import Largest, Meter, yardstick
 
 MODEL = ModelConfig(seq_length=16, hidden_size=32, num_layers=2, num_heads=4, vocab_size=64, compute_dtype="float32")
 CONFIG = RunConfig(
@@ -41,13 +41,6 @@ def test_one_process_has_no_bubble() -> None:
     meter = Meter(alone, None, lambda: 0)
     assert meter(1.0).bubble_share == 0.0
     assert (meter(1.0).tokens, meter.rows_per_process) == (48, 3)
-
-
-@pytest.mark.parametrize(
-    ("stages", "micro_batches", "share"), [(1, 4, 0.0), (2, 4, 0.2), (2, 128, 1 / 129), (4, 4, 3 / 7)]
-)
-def test_bubble_shrinks_with_micro_batches(stages: int, micro_batches: int, share: float) -> None:
-    assert bubble_share(stages, micro_batches) == pytest.approx(share)
 
 
 def test_a_stated_peak_wins_and_ascend_has_no_other(messages: list[str]) -> None:
