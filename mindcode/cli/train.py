@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindcode.cli.flags import parse_run_flags
-from mindcode.config.loader import load_config
+from mindcode.config.loader import load_config, read_tree
 from mindcode.config.schema import RunConfig
 from mindcode.config.validate import check_inputs
 from mindcode.utils.errors import UserError
@@ -26,6 +26,12 @@ def main(argv: list[str]) -> int:
     config = load_config(flags.config, flags.overrides)
     if config.run_mode == "predict":
         raise UserError("run_mode: predict, but this command trains; use mindcode predict, or train, finetune or eval")
+    if config.engine == "mindformers":
+        from mindcode.neighbours import mindformers
+
+        check_inputs(config)
+        mindformers.train(config, read_tree(flags.config, flags.overrides))
+        return 0
     if config.only_save_strategy:
         from mindcode.training.strategies import save_strategies
 

@@ -7,6 +7,7 @@ FLOAT_FORMATS = ("float16", "bfloat16", "float32")
 
 CHOICES: dict[str, tuple[object, ...]] = {
     "run_mode": ("train", "finetune", "eval", "predict"),
+    "engine": ("mindcode", "mindformers"),
     "trainer.type": ("CausalLanguageModelingTrainer",),
     "optimizer.type": ("AdamW", "FP32StateAdamWeightDecay"),
     "lr_schedule.type": ("CosineWithWarmUpLR", "LinearWithWarmUpLR", "ConstantWarmUpLR"),

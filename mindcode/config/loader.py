@@ -31,16 +31,21 @@ def load_config(path: Path, overrides: Sequence[tuple[str, str]] = ()) -> RunCon
     Raises UserError in one line that begins with `file:line` or the flag. Keys that MindFormers has and that mean
     nothing here are named in one warning.
     """
-    flags = [adapt(read_flag(key, text)) for key, text in overrides]
-    tree, ignored = drop_meaningless(functools.reduce(overlay, flags, _read_layers(Path(path))))
-    if ignored:
-        get_logger().warning("%s: keys without a meaning here are ignored: %s", path, ", ".join(ignored))
+    tree, ignored = drop_meaningless(read_tree(path, overrides))
     _refuse_unknown(tree)
     config = build(RunConfig, tree)
+    if ignored and config.engine == RunConfig.engine:
+        get_logger().warning("%s: keys without a meaning here are ignored: %s", path, ", ".join(ignored))
     for problem in problems(config):
         entry = find(tree, problem.key)
         raise UserError(f"{entry.place(problem.key) if entry else f'{path}: {problem.key}'}: {problem.message}")
     return config
+
+
+def read_tree(path: Path, overrides: Sequence[tuple[str, str]] = ()) -> Entry:
+    """Return all layers in this project's places and names, unchecked, with the keys that mean nothing here."""
+    flags = [adapt(read_flag(key, text)) for key, text in overrides]
+    return functools.reduce(overlay, flags, _read_layers(Path(path)))
 
 
 def read_run_mode(path: Path) -> str:

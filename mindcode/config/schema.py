@@ -289,6 +289,8 @@ class RunConfig:
     """Continue from the newest complete checkpoint, or from the one named."""
     run_mode: str = "train"
     """train, finetune, eval or predict."""
+    engine: str = "mindcode"
+    """Who trains: mindcode, or mindformers (its Trainer, with the same file; needs the mindformers extra)."""
     use_parallel: bool = False
     """Run under msrun with the degrees of parallel_config."""
     do_eval: bool = False

@@ -8,6 +8,11 @@ COMPILER_FOLDERS = ("MS_OM_PATH", "MS_COMPILER_CACHE_PATH")
 """Where a failed compilation leaves its graph, and where compiled kernels are kept; by default the current folder."""
 
 
+def worker_number() -> int:
+    """Return which worker of its job this process is, by what the launcher set; 0 for a process alone."""
+    return int(os.environ.get("RANK_ID") or os.environ.get("MS_NODE_ID") or 0)
+
+
 def keep_compiler_files_out_of_sight() -> None:
     """Send the compiler's files to a folder of this user under the system's temporary folder, unless told otherwise."""
     folder = Path(tempfile.gettempdir()) / f"mindcode-{os.getuid()}"
