@@ -21,6 +21,7 @@ from mindcode.data.tokenizer import Tokenizer, load_tokenizer
 from mindcode.evaluation.tasks.humaneval import load_problems
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES, make_prompt
 from mindcode.generation.engine import Engine
+from mindcode.generation.executor import Executor, prefill_lanes
 from mindcode.generation.prompts import PromptEncoder, PromptRow
 from mindcode.runtime.context import set_context
 
@@ -52,7 +53,9 @@ class Model:
 
     def engine(self, config: ModelConfig, batch_size: int) -> Engine:
         """Build an engine; its graphs are compiled at first use."""
-        return Engine(config, self.weights, self.tokenizer, batch_size, config.seq_length)
+        lanes = prefill_lanes(batch_size)
+        steps = Executor(config, self.weights, batch_size, config.seq_length, lanes)
+        return Engine(steps, config, self.tokenizer, config.seq_length)
 
     def humaneval(self, style: str) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
         """Return the prompts of all problems as ids, and their stop strings."""

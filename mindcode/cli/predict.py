@@ -3,6 +3,8 @@
 mindcode predict --config configs/smollm2/predict_smollm2_135m.yaml --load_checkpoint smollm2.ckpt \
     --predict_data "def bubble_sort(arr):\n"
 mindcode predict --config ... --load_checkpoint ... --input_file humaneval --output_file samples.jsonl
+
+Of several processes the first one does all this; the others hold their part of the network and follow it.
 """
 
 import time
@@ -16,6 +18,7 @@ from mindcode.utils.errors import UserError
 
 if TYPE_CHECKING:
     from mindcode.cli.predict_model import LoadedModel
+    from mindcode.cli.predict_team import Team
     from mindcode.generation.prompts import PromptRow
     from mindcode.generation.types import Completion, Request
 
@@ -24,28 +27,37 @@ SAMPLES = Path("samples.jsonl")
 
 def main(argv: list[str]) -> int:
     """Generate; flags, files and prompts are checked before the weights are read."""
+    from mindcode.cli.predict_model import find_model
+    from mindcode.cli.predict_team import start_team
+
     job = parse_job(argv)
-    return _humaneval(job) if job.input_file == HUMANEVAL else _prompts(job)
+    team = start_team(job.config)
+    if not team.crew.leads:
+        team.crew.follow(team.build(job.config, find_model(job.config, job.model_file, team.weights)))
+        return 0
+    work = _humaneval if job.input_file == HUMANEVAL else _prompts
+    work(job, team)
+    team.crew.dismiss()
+    return 0
 
 
-def _prompts(job: PredictJob) -> int:
+def _prompts(job: PredictJob, team: "Team") -> None:
     """Answer the prompts of the command line or of a file."""
     from mindcode.cli.predict_model import find_model, identity
     from mindcode.generation.prompts import PromptEncoder
     from mindcode.utils.settings import claim
 
     rows = _rows(job)
-    loaded = find_model(job.config, job.model_file)
+    loaded = find_model(job.config, job.model_file, team.weights)
     requests = list(_requests(job, rows, PromptEncoder(loaded.tokenizer, job.chat_template)))
     if job.output_file is not None:
         settings = {"seed": job.config.seed, "chat_template": job.chat_template, "model": identity(loaded)}
         claim(job.output_file, {**settings, "sampling": asdict(job.sampling)})
         requests = _unanswered(requests, job.output_file)
     if requests:
-        _answer(job, loaded, {row.id: row for row in rows}, requests)
+        _answer(job, team, loaded, {row.id: row for row in rows}, requests)
     if job.output_file is not None:
         print(f"answers: {job.output_file}")
-    return 0
 
 
 def _rows(job: PredictJob) -> "list[PromptRow]":
@@ -89,7 +101,7 @@ def _unanswered(requests: "Sequence[Request]", output: Path) -> "list[Request]":
 
 
 def _answer(
-    job: PredictJob, loaded: "LoadedModel", rows: "dict[str, PromptRow]", requests: "Sequence[Request]"
+    job: PredictJob, team: "Team", loaded: "LoadedModel", rows: "dict[str, PromptRow]", requests: "Sequence[Request]"
 ) -> None:
     """Generate, and write each answer as soon as it is finished: to the output file, or at the end to the screen."""
     from contextlib import ExitStack
@@ -98,7 +110,7 @@ def _answer(
     from mindcode.utils.jsonl import JsonlAppender
     from mindcode.utils.progress import Progress
 
-    engine = build_engine(job.config, loaded, min(_batch_size(job), len(requests)))
+    engine = build_engine(team, job.config, loaded, min(_batch_size(job), len(requests)))
     start, tokens, answers = time.monotonic(), 0, {}
     with ExitStack() as stack:
         progress = stack.enter_context(Progress("predict", len(requests), "answer"))
@@ -152,7 +164,7 @@ def _batch_size(job: PredictJob) -> int:
     return job.config.predict_batch_size or job.config.model.model_config.batch_size
 
 
-def _humaneval(job: PredictJob) -> int:
+def _humaneval(job: PredictJob, team: "Team") -> None:
     """Write samples.jsonl for HumanEval."""
     from mindcode.cli.predict_backend import DeferredBackend
     from mindcode.evaluation.runner import GenerationPlan, generate_samples
@@ -167,7 +179,7 @@ def _humaneval(job: PredictJob) -> int:
         repetition_penalty=job.sampling.repetition_penalty,
     )
     output = job.output_file or SAMPLES
-    backend = DeferredBackend(job.config, job.model_file, job.chat_template, _batch_size(job))
+    backend = DeferredBackend(job.config, team, job.model_file, job.chat_template, _batch_size(job))
     style = backend.prompt_style(job.prompt_style)
     plan = GenerationPlan(sampling, style, job.completion_form, job.num_samples, job.config.seed)
     start = time.monotonic()
@@ -176,4 +188,3 @@ def _humaneval(job: PredictJob) -> int:
     print(
         f"samples: {output} ({summary.made} new, {summary.kept} kept, {summary.cut_off} cut off at the longest answer)"
     )
-    return 0

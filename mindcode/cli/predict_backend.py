@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mindcode.cli.predict_model import build_engine, find_model, identity
+from mindcode.cli.predict_team import Team
 from mindcode.config.schema import RunConfig
 from mindcode.data.templates import OWN_TEMPLATE, find_template
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
@@ -15,10 +16,10 @@ from mindcode.utils.errors import UserError
 class DeferredBackend:
     """Knows the files at once, and reads the weights at the first request."""
 
-    def __init__(self, config: RunConfig, model_file: Path | None, template: str, batch_size: int) -> None:
-        self._config, self._batch_size = config, batch_size
+    def __init__(self, config: RunConfig, team: Team, model_file: Path | None, template: str, batch_size: int) -> None:
+        self._config, self._team, self._batch_size = config, team, batch_size
         self._template = template
-        self._loaded = find_model(config, model_file)
+        self._loaded = find_model(config, model_file, team.weights)
 
     def identity(self) -> Mapping[str, str]:
         """Name what decides the answers."""
@@ -46,6 +47,6 @@ class DeferredBackend:
         from mindcode.evaluation.backends.engine import EngineBackend
 
         wanted = list(requests)
-        engine = build_engine(self._config, self._loaded, min(self._batch_size, len(wanted)))
+        engine = build_engine(self._team, self._config, self._loaded, min(self._batch_size, len(wanted)))
         encoder = PromptEncoder(self._loaded.tokenizer, self._template)
         return EngineBackend(engine, encoder, self.identity()).answers(wanted, sampling)

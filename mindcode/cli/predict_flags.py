@@ -53,9 +53,14 @@ def parse_job(argv: Sequence[str]) -> PredictJob:
     sampled = [("do_sample", "False" if float(text) == 0 else "True") for name, text in chosen if name == "temperature"]
     texts = [(name, "1.0" if name == "temperature" and float(text) == 0 else text) for name, text in chosen]
     overrides = [(f"model.model_config.{name}", text) for name, text in [*sampled, *texts]]
-    config = load_config(flags.config, [("run_mode", "predict"), *overrides, *flags.overrides])
-    if config.use_parallel:
-        raise UserError("use_parallel: prediction runs in one process; add --use_parallel False")
+    config = load_config(
+        flags.config, [("run_mode", "predict"), *_split(rest.model_parallel), *overrides, *flags.overrides]
+    )
+    if config.use_parallel and config.parallel_config.data_parallel > 1:
+        copies = config.parallel_config.data_parallel
+        raise UserError(
+            f"parallel_config.data_parallel: {copies}, but generation has one copy of the network; set it to 1"
+        )
     if bool(rest.input_file) == bool(rest.predict_data):
         raise UserError("prompts: give either --predict_data TEXT ... or --input_file FILE (or humaneval)")
     return PredictJob(
@@ -71,6 +76,15 @@ def parse_job(argv: Sequence[str]) -> PredictJob:
         completion_form=rest.completion_form,
         limit=rest.limit,
     )
+
+
+def _split(model_parallel: str | None) -> list[tuple[str, str]]:
+    """Return what --model_parallel N stands for."""
+    if model_parallel is None:
+        return []
+    degrees = {"data_parallel": "1", "model_parallel": model_parallel, "pipeline_stage": "1"}
+    keys = [(f"parallel_config.{name}", degree) for name, degree in degrees.items()]
+    return [("use_parallel", str(model_parallel != "1")), *keys]
 
 
 def _known_spellings(argv: Sequence[str]) -> list[str]:
@@ -91,6 +105,7 @@ def add_predict_flags(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--model_file", type=Path, metavar="FILE", help="tokenizer.model, tokenizer.json or a folder")
     parser.add_argument("--chat_template", default="", help="tokenizer, codellama-instruct, a name of fschat, or none")
     parser.add_argument("--stop", action="append", type=unescaped, default=[], help="ends the answer; repeatable")
+    parser.add_argument("--model_parallel", metavar="N", help="split the network over N processes of mindcode launch")
     for name, text in _MODEL_FLAGS.items():
         parser.add_argument(f"--{name}", type=_number, metavar="N", help=text)
     parser.add_argument("--prompt_style", default="", choices=list(PROMPT_STYLES), help=_STYLE_HELP)

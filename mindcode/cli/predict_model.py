@@ -1,11 +1,16 @@
 """What `mindcode predict` loads: weights, tokenizer, and the engine made of both."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from mindcode.checkpoint.convert import select_weights
 from mindcode.checkpoint.dtypes import to_float32
+from mindcode.checkpoint.opened import open_checkpoint
+from mindcode.checkpoint.runs import manifest_at
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.checkpoint.sources.types import Source
 from mindcode.config.model_schema import ModelConfig
@@ -13,10 +18,13 @@ from mindcode.config.schema import RunConfig
 from mindcode.data.tokenizer import Tokenizer, load_tokenizer
 from mindcode.data.tokenizer_files import find_tokenizer
 from mindcode.generation.prompts import end_ids
+from mindcode.parallel.dims import ParallelDims
+from mindcode.parallel.plan import Plan
 from mindcode.utils.errors import UserError
 from mindcode.utils.fingerprint import fingerprint
 
 if TYPE_CHECKING:
+    from mindcode.cli.predict_team import Team
     from mindcode.generation.engine import Engine
 
 _TOKENIZER_NAMES = ("tokenizer.model", "tokenizer.json")
@@ -33,13 +41,19 @@ class LoadedModel(NamedTuple):
     """Longest prompt plus answer, in tokens."""
 
 
-def find_model(config: RunConfig, model_file: Path | None) -> LoadedModel:
-    """Find weights and tokenizer. Raises UserError when one is missing or they cannot belong together."""
-    model = config.model.model_config
-    name = config.load_checkpoint or model.checkpoint_name_or_path
+def weights_path(config: RunConfig) -> Path:
+    """Return the weights that the configuration names; of a run's folder the newest checkpoint."""
+    name = config.load_checkpoint or config.model.model_config.checkpoint_name_or_path
     if not name:
         raise UserError("load_checkpoint: empty; give --load_checkpoint FILE.ckpt")
-    source = open_source(Path(name))
+    path = Path(name)
+    return manifest_at(path) or path if path.exists() else path
+
+
+def find_model(config: RunConfig, model_file: Path | None, weights: Path) -> LoadedModel:
+    """Open `weights` and find the tokenizer. Raises UserError when one is missing or they cannot belong together."""
+    model = config.model.model_config
+    source = open_source(weights)
     named = model_file or _find_tokenizer(config.processor.tokenizer.vocab_file, source.files[0].parent)
     tokenizer_path = find_tokenizer(named).path
     tokenizer = load_tokenizer(tokenizer_path)
@@ -53,15 +67,24 @@ def find_model(config: RunConfig, model_file: Path | None) -> LoadedModel:
     return LoadedModel(source, tokenizer_path, tokenizer, model, longest)
 
 
-def build_engine(config: RunConfig, loaded: LoadedModel, batch_size: int) -> "Engine":
-    """Read the weights and put them on the device."""
+def build_engine(team: "Team", config: RunConfig, loaded: LoadedModel, batch_size: int) -> "Engine":
+    """Have all processes read their weights and put them on their devices."""
     from mindcode.generation.engine import Engine
-    from mindcode.runtime.context import set_context
 
-    set_context(config.context)
-    chosen = select_weights(loaded.source, loaded.model)
-    weights = {name: to_float32(tensor.read(), tensor.dtype) for name, tensor in chosen}
-    return Engine(loaded.model, weights, loaded.tokenizer, batch_size, loaded.cache_length)
+    steps = team.crew.steps(batch_size, team.build(config, loaded))
+    return Engine(steps, loaded.model, loaded.tokenizer, loaded.cache_length)
+
+
+def read_blocks(loaded: LoadedModel, parts: int, part: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the block of each weight that process `part` of `parts` holds, in float32, reading nothing else.
+
+    Raises UserError for weights that are missing, left over, or of another shape.
+    """
+    select_weights(loaded.source, loaded.model)
+    checkpoint = open_checkpoint(loaded.source.path)
+    placements = Plan(loaded.model, ParallelDims(model_parallel=parts)).local_parameters(part)
+    for name, block in checkpoint.read(placements):
+        yield name, to_float32(block, checkpoint.tensors[name].dtype)
 
 
 def identity(loaded: LoadedModel) -> dict[str, str]:

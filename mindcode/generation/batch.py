@@ -9,15 +9,13 @@ import numpy as np
 from mindcode.generation.answer import Answer
 from mindcode.generation.types import Completion
 
-LANE_TOKENS = 32
-"""Tokens of a lane in prefill: a prompt is padded to a multiple of this."""
 MARGIN = 32
 """Positions reserved beyond those in use, so that the cache is not resized at every step."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A piece of a prompt: at most LANE_TOKENS ids that stand at positions `start`, ... of `row`."""
+    """A piece of a prompt: ids that stand at positions `start`, ... of `row`."""
 
     row: int
     start: int
@@ -43,6 +41,8 @@ class Steps(Protocol):
     batch_size: int
     lanes: int
     """Lanes of a prefill step."""
+    lane_tokens: int
+    """Most ids in a lane; all lanes of a prompt but its last have so many."""
 
     def reserve(self, tokens: int) -> None:
         """Make room for `tokens` positions in every row."""
@@ -57,10 +57,10 @@ class Steps(Protocol):
         ...
 
 
-def lanes_of(row: int, prompt_ids: Sequence[int]) -> list[Lane]:
+def lanes_of(row: int, prompt_ids: Sequence[int], lane_tokens: int) -> list[Lane]:
     """Cut a prompt into lanes."""
-    starts = range(0, len(prompt_ids), LANE_TOKENS)
-    return [Lane(row, start, tuple(prompt_ids[start : start + LANE_TOKENS])) for start in starts]
+    starts = range(0, len(prompt_ids), lane_tokens)
+    return [Lane(row, start, tuple(prompt_ids[start : start + lane_tokens])) for start in starts]
 
 
 class Batch:
@@ -85,7 +85,8 @@ class Batch:
         rows = dict(zip(self.free_rows, admitted, strict=False))
         self._answers |= rows
         self._reserve()
-        lanes = [lane for row, answer in rows.items() for lane in lanes_of(row, answer.request.prompt_ids)]
+        size = self._steps.lane_tokens
+        lanes = [lane for row, answer in rows.items() for lane in lanes_of(row, answer.request.prompt_ids, size)]
         for begin in range(0, len(lanes), self._steps.lanes):
             piece = lanes[begin : begin + self._steps.lanes]
             result = self._steps.prefill(piece)

@@ -1,38 +1,25 @@
 """Continuous batching: rows of the batch take prompts as they become free, and give answers as they are finished.
 
-engine = Engine(config, weights, tokenizer, batch_size=32, cache_length=1024)
+steps = Executor(config, weights, batch_size=32, cache_length=1024, lanes=8)
+engine = Engine(steps, config, tokenizer, cache_length=1024)
 for completion in engine.generate(requests): ...
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-
-import numpy as np
+from collections.abc import Iterable, Iterator
 
 from mindcode.config.model_schema import ModelConfig
 from mindcode.generation.answer import Answer
 from mindcode.generation.batch import Batch, Steps, lanes_of
-from mindcode.generation.executor import Executor
 from mindcode.generation.types import Completion, Request, TextDecoder
 from mindcode.utils.errors import UserError
 
-PREFILL_LANES, PREFILL_LANES_ALONE = 8, 4
-
 
 class Engine:
-    """Decodes up to `batch_size` answers at once, each prompt and answer together at most `cache_length` tokens."""
+    """Decodes as many answers at once as `steps` have rows; prompt and answer have at most `cache_length` tokens."""
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        weights: Mapping[str, np.ndarray],
-        decoder: TextDecoder,
-        batch_size: int,
-        cache_length: int,
-    ) -> None:
-        lanes = PREFILL_LANES_ALONE if batch_size == 1 else PREFILL_LANES
-        self._steps: Steps = Executor(config, weights, batch_size, cache_length, lanes)
-        self._scheduler = Scheduler(self._steps, decoder, config.eos_token_ids, cache_length)
+    def __init__(self, steps: Steps, config: ModelConfig, decoder: TextDecoder, cache_length: int) -> None:
+        self._scheduler = Scheduler(steps, decoder, config.eos_token_ids, cache_length)
         self._vocab_size = config.vocab_size
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -82,7 +69,8 @@ class Scheduler:
         A prefill step costs the same with one prompt as with several, an idle row next to nothing.
         """
         count = min(len(batch.free_rows), len(waiting))
-        lanes = sum(len(lanes_of(0, waiting[index].prompt_ids)) for index in range(count))
+        size = self._steps.lane_tokens
+        lanes = sum(len(lanes_of(0, waiting[index].prompt_ids, size)) for index in range(count))
         idle = len(batch.free_rows) * 4 >= self._steps.batch_size or count == len(waiting)
         if not count or (lanes < self._steps.lanes and batch.active and not idle):
             return []

@@ -2,20 +2,36 @@
 
 Attention over a padded cache costs time for every position it has, so the cache is as long as the rows need at the
 moment, rounded up to a few lengths; when that changes, its content moves to a new one.
+
+With several processes each has an executor of its blocks, and all of them must be told to do the same steps (crew.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from mindspore import Parameter, Tensor
+from mindspore import Parameter, Tensor, nn
 
 from mindcode.config.model_schema import ModelConfig
-from mindcode.generation.batch import LANE_TOKENS, Lane
-from mindcode.generation.cells import DecoderParameters, DecodeStep, LayerCache, PrefillStep, to_device
+from mindcode.generation.batch import Lane
+from mindcode.generation.cells import (
+    DecoderParameters,
+    DecoderShare,
+    DecodeStep,
+    LayerCache,
+    PrefillStep,
+    to_device,
+)
 from mindcode.generation.layout import decoder_weights
+from mindcode.generation.split_vocabulary import JoinedLogits
+from mindcode.parallel.dims import ParallelDims
+from mindcode.parallel.plan import Plan
+from mindcode.runtime.distributed import SINGLE, Group
 from mindcode.utils.errors import UserError
 
+LANE_TOKENS = 32
+"""Tokens of a lane in prefill: a prompt is padded to a multiple of this."""
+PREFILL_LANES, PREFILL_LANES_ALONE = 8, 4
 DTYPES: dict[str, type[np.floating]] = {"float32": np.float32, "float16": np.float16}
 
 
@@ -24,11 +40,12 @@ class Predictions:
     """What a step predicts: most likely ids on the host; logits stay on the device until somebody asks."""
 
     ids: np.ndarray
-    device_logits: Tensor
+    own_logits: Tensor
+    join: Callable[[Tensor], Tensor]
 
     def logits(self) -> np.ndarray:
-        """Return [N, V]."""
-        return self.device_logits.asnumpy()
+        """Return [N, V] of the whole vocabulary; all processes must ask."""
+        return self.join(self.own_logits).asnumpy()
 
 
 @dataclass(frozen=True)
@@ -41,13 +58,24 @@ class _Graphs:
 class Executor:
     """Runs prefill and decode steps for `batch_size` rows of at most `cache_length` tokens."""
 
+    lane_tokens = LANE_TOKENS
+
     def __init__(
-        self, config: ModelConfig, weights: Mapping[str, np.ndarray], batch_size: int, cache_length: int, lanes: int
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, np.ndarray],
+        batch_size: int,
+        cache_length: int,
+        lanes: int,
+        group: Group = SINGLE,
     ) -> None:
+        """`weights` are this process' blocks of those that `group` holds together."""
         self.config, self.batch_size, self.lanes = config, batch_size, lanes
         self._lengths = cache_lengths(cache_length)
-        self._dtype = _numpy_dtype(config)
-        self._parameters: DecoderParameters = to_device(decoder_weights(config, weights, self._dtype))
+        self._dtype, self._group = _numpy_dtype(config), group
+        plan = Plan(config, ParallelDims(model_parallel=group.size))
+        self._parameters: DecoderParameters = to_device(decoder_weights(plan, weights, self._dtype))
+        self._join = JoinedLogits(group) if group.size > 1 else nn.Identity()
         self._graphs: dict[int, _Graphs] = {}
         self._length = 0
 
@@ -75,24 +103,27 @@ class Executor:
             for column in zip(*((lane.start, lane.row, len(lane.ids) - 1) for lane in filled), strict=True)
         )
         ids, logits = self._graphs[self._length].prefill(Tensor(tokens), Tensor(start), Tensor(rows), Tensor(last))
-        return Predictions(ids.asnumpy()[:count], logits)
+        return Predictions(ids.asnumpy()[:count], logits, self._join)
 
     def decode(self, tokens: np.ndarray, positions: np.ndarray) -> Predictions:
         """Store `tokens` [B] at `positions` [B] of their rows and predict the next ones."""
         ids, logits = self._graphs[self._length].decode(Tensor(tokens), Tensor(positions))
-        return Predictions(ids.asnumpy(), logits)
+        return Predictions(ids.asnumpy(), logits, self._join)
 
     def _build(self, length: int) -> _Graphs:
-        shape = (self.batch_size, self.config.kv_heads, length, self.config.head_dim)
+        shape = (self.batch_size, self.config.kv_heads // self._group.size, length, self.config.head_dim)
         caches = tuple(
             LayerCache(*(_zeros(f"{name}.{length}.{index}", shape, self._dtype) for name in ("keys", "values")))
             for index in range(self.config.num_layers)
         )
-        return _Graphs(
-            caches,
-            PrefillStep(self.config, self._parameters, caches, self.lanes, LANE_TOKENS),
-            DecodeStep(self.config, self._parameters, caches),
-        )
+        share = DecoderShare(self._parameters, caches, self._group)
+        prefill = PrefillStep(self.config, share, self.lanes, LANE_TOKENS)
+        return _Graphs(caches, prefill, DecodeStep(self.config, share))
+
+
+def prefill_lanes(batch_size: int) -> int:
+    """Return how many lanes a prefill step has."""
+    return PREFILL_LANES_ALONE if batch_size == 1 else PREFILL_LANES
 
 
 def cache_lengths(longest: int) -> tuple[int, ...]:

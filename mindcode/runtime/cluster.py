@@ -19,6 +19,11 @@ LOCAL_WORKERS = "LOCAL_WORLD_SIZE"
 _PATIENCE_SECONDS = 7200
 
 
+def launched_workers() -> int:
+    """Return how many processes the launcher of this one started; 1 when there is none."""
+    return int(os.environ.get("MS_WORKER_NUM", "1")) if os.environ.get("MS_ROLE") == "MS_WORKER" else 1
+
+
 @dataclass(frozen=True)
 class Cluster:
     """One job on one or more machines ("nodes") with the same number of workers on each."""

@@ -67,8 +67,9 @@ def join_group(ranks: Sequence[int], rank: int) -> Group:
 
 
 def _on_one_machine() -> bool:
-    """The launcher says how many processes run here; MindSpore's own msrun does not."""
-    return sys.platform == "linux" and os.environ.get(LOCAL_WORKERS) == os.environ.get("MS_WORKER_NUM")
+    """The launcher says how many processes run here; MindSpore's own msrun does not. NPUs have their own network."""
+    here, all_of_them = os.environ.get(LOCAL_WORKERS), os.environ.get("MS_WORKER_NUM")
+    return sys.platform == "linux" and here == all_of_them and ms.get_context("device_target") == "CPU"
 
 
 def _in_memory(name: str, index: int, size: int) -> SharedSum:

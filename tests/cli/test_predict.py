@@ -12,6 +12,7 @@ import pytest
 from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord
 from mindcode.cli.main import guard
 from mindcode.cli.predict_backend import DeferredBackend
+from mindcode.cli.predict_team import start_team
 from mindcode.config.loader import load_config
 from mindcode.data.tokenizer import load_tokenizer
 from mindcode.model.stats import parameter_shapes
@@ -99,7 +100,13 @@ def test_humaneval_writes_samples(model: list[str], capsys: pytest.CaptureFixtur
     [
         ([], "give either --predict_data TEXT ... or --input_file FILE"),
         (["--predict_data", "a", "--input_file", "b"], "give either --predict_data"),
-        (["--predict_data", "a", "--use_parallel"], "use_parallel: prediction runs in one process"),
+        (["--predict_data", "a", "--model_parallel", "2"], "split over 2 processes; start them with mindcode launch"),
+        (["--predict_data", "a", "--model_parallel", "3"], "num_heads 4 is not divisible by model_parallel 3"),
+        (["--predict_data", "a", "--model_parallel", "two"], "parallel_config.model_parallel: 'two', expected"),
+        (
+            ["--predict_data", "a", "--use_parallel", "--parallel_config.data_parallel", "2"],
+            "parallel_config.data_parallel: 2, but generation has one copy of the network; set it to 1",
+        ),
         (["--predict_data", "a", "--num_samples", "2"], "greedy answers are all the same; give --temperature"),
         (["--predict_data", "a<FILL_ME>b"], "the tokenizer has no ▁<PRE>"),
         (["--predict_data", "a", "--model_file", "nowhere"], "nowhere: no such tokenizer file"),
@@ -144,7 +151,7 @@ def test_config_path_is_config(model: list[str], capsys: pytest.CaptureFixture[s
 )
 def test_the_prompt_style_suits_the_tokenizer(model: list[str], template: str, asked: str, style: str) -> None:
     config = load_config(Path(model[1]), [("load_checkpoint", model[3])])
-    assert DeferredBackend(config, None, template, 1).prompt_style(asked) == style
+    assert DeferredBackend(config, start_team(config), None, template, 1).prompt_style(asked) == style
 
 
 def test_a_chat_template_makes_chat_the_style(model: list[str], repository: Path) -> None:
@@ -152,7 +159,7 @@ def test_a_chat_template_makes_chat_the_style(model: list[str], repository: Path
     shutil.copytree(Path(model[3]).parent, folder)
     (folder / "tokenizer_config.json").write_text('{"chat_template": "{{ messages[0].content }}"}', encoding="utf-8")
     config = load_config(folder / "run.yaml", [("load_checkpoint", str(folder / "model.ckpt"))])
-    assert DeferredBackend(config, None, "", 1).prompt_style("") == "chat"
+    assert DeferredBackend(config, start_team(config), None, "", 1).prompt_style("") == "chat"
 
 
 def test_an_empty_output_file_is_a_new_one(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,8 +182,19 @@ def test_the_script_passes_flags_on(repository: Path) -> None:
     command = ["bash", script, "a.yaml", "a.ckpt", "1", "humaneval", "--", "--stop", "a b", "--limit", "2"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     words = ["predict", "--config", "a.yaml", "--load_checkpoint", "a.ckpt", "--input_file", "humaneval"]
-    words += ["--output_file", "samples.jsonl", "--use_parallel", "False", "--stop", "a b", "--limit", "2"]
+    words += ["--output_file", "samples.jsonl", "--model_parallel", "1", "--stop", "a b", "--limit", "2"]
     assert done.stdout.splitlines() == words
+
+    several = subprocess.run(
+        ["bash", str(repository / "scripts/examples/codellama/run_codellama_predict.sh"), "a.yaml", "a.ckpt", "4"],
+        capture_output=True,
+        text=True,
+        env={**environment, "MASTER_PORT": "9000"},
+        check=True,
+    )
+    begin = "launch --worker_num 4 --master_port 9000 --log_dir output/msrun_log mindcode predict --config a.yaml"
+    assert " ".join(several.stdout.splitlines()).startswith(begin)
+    assert several.stdout.splitlines()[-2:] == ["--model_parallel", "4"]
 
 
 @pytest.mark.parametrize(
@@ -184,8 +202,11 @@ def test_the_script_passes_flags_on(repository: Path) -> None:
     [
         (["a.yaml", "a.ckpt"], "usage: "),
         (["a.yaml", "--", "a.ckpt", "1"], "usage: "),
-        (["a.yaml", "a.ckpt", "8"], "DEVICE_NUM 8: prediction runs on one device here; give 1"),
-        (["a.yaml", "a.ckpt", "tokenizer.model", "1"], "DEVICE_NUM: expected a number"),
+        (["a.yaml", "a.ckpt", "0"], "DEVICE_NUM: expected a number from 1 up"),
+        (
+            ["a.yaml", "a.ckpt", "tokenizer.model", "1"],
+            "(or, before it, an existing TOKENIZER), found 'tokenizer.model'",
+        ),
     ],
 )
 def test_the_script_says_what_is_wrong(repository: Path, arguments: list[str], message: str) -> None:

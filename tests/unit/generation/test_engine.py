@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from helpers.letters import Letters
 
-from mindcode.generation.batch import LANE_TOKENS, Lane
+from mindcode.generation.batch import Lane
 from mindcode.generation.engine import Scheduler
+from mindcode.generation.executor import LANE_TOKENS
 from mindcode.generation.types import Completion, Request, SamplingParams
 from mindcode.utils.errors import UserError
 
@@ -26,6 +27,8 @@ class Result:
 
 class Recorder:
     """Keeps ids where a network keeps keys; the next id is a checksum of everything a row may see."""
+
+    lane_tokens = LANE_TOKENS
 
     def __init__(self, batch_size: int, lanes: int = 3) -> None:
         self.batch_size, self.lanes = batch_size, lanes

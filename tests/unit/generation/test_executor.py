@@ -10,10 +10,12 @@ from helpers.numpy_llama import NumpyLlama
 from mindcode.config.model_schema import ModelConfig
 from mindcode.generation.batch import lanes_of
 from mindcode.generation.engine import Engine
-from mindcode.generation.executor import Executor, cache_lengths
+from mindcode.generation.executor import LANE_TOKENS, Executor, cache_lengths
 from mindcode.generation.layout import decoder_weights
 from mindcode.generation.types import Request, SamplingParams
 from mindcode.model.rope import rope_frequencies
+from mindcode.parallel.dims import ParallelDims
+from mindcode.parallel.plan import Plan
 from mindcode.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("graph_mode")
@@ -46,7 +48,7 @@ def expected(reference: NumpyLlama, ids: tuple[int, ...]) -> np.ndarray:
 
 def prefill(executor: Executor, prompts: dict[int, tuple[int, ...]]) -> dict[int, np.ndarray]:
     """Run prompts by row; return the logits behind each."""
-    lanes = [lane for row, ids in prompts.items() for lane in lanes_of(row, ids)]
+    lanes = [lane for row, ids in prompts.items() for lane in lanes_of(row, ids, LANE_TOKENS)]
     found: dict[int, np.ndarray] = {}
     for begin in range(0, len(lanes), executor.lanes):
         piece = lanes[begin : begin + executor.lanes]
@@ -89,7 +91,7 @@ def test_a_longer_cache_keeps_what_was_stored(executor: Executor, reference: Num
 
 
 def greedy(config: ModelConfig, weights: dict[str, np.ndarray], letters: Letters, batch_size: int) -> dict[str, tuple]:
-    engine = Engine(config, weights, letters, batch_size=batch_size, cache_length=96)
+    engine = Engine(Executor(config, weights, batch_size, cache_length=96, lanes=4), config, letters, cache_length=96)
     params = SamplingParams(max_new_tokens=12)
     done = engine.generate([Request(str(n), ids, params) for n, ids in enumerate(PROMPTS)])
     return {completion.id: completion.token_ids for completion in done}
@@ -127,7 +129,7 @@ def test_cache_lengths_grow_by_a_third_to_a_half() -> None:
 def test_ids_outside_the_vocabulary_are_refused(
     config: ModelConfig, weights: dict[str, np.ndarray], letters: Letters
 ) -> None:
-    engine = Engine(config, weights, letters, batch_size=1, cache_length=64)
+    engine = Engine(Executor(config, weights, batch_size=1, cache_length=64, lanes=1), config, letters, 64)
     for ids in ((), (61,), (-1, 5)):
         with pytest.raises(UserError, match=r"prompt 'x': expected one or more token ids below vocab_size 61"):
             engine.generate([Request("x", ids, SamplingParams())])
@@ -146,7 +148,7 @@ def test_weights_that_do_not_fit_are_named(
 ) -> None:
     changed = {name: array for name, array in (weights | change).items() if array is not None}
     with pytest.raises(UserError, match=message):
-        decoder_weights(config, changed, np.float32)
+        decoder_weights(Plan(config, ParallelDims()), changed, np.float32)
 
 
 def test_a_format_without_kernels_is_refused(config: ModelConfig, weights: dict[str, np.ndarray]) -> None:

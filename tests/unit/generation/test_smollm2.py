@@ -13,6 +13,7 @@ from mindcode.config.loader import load_config
 from mindcode.data.templates import Message
 from mindcode.data.tokenizer import load_tokenizer
 from mindcode.generation.engine import Engine
+from mindcode.generation.executor import Executor
 from mindcode.generation.prompts import PromptEncoder, PromptRow
 from mindcode.generation.types import Request, SamplingParams
 
@@ -31,7 +32,7 @@ def test_greedy_answers_equal_transformers(smollm2_gguf: Path, repository: Path,
         name: to_float32(tensor.read(), tensor.dtype)
         for name, tensor in select_weights(open_source(smollm2_gguf), config)
     }
-    engine = Engine(config, weights, tokenizer, batch_size=4, cache_length=512)
+    engine = Engine(Executor(config, weights, batch_size=4, cache_length=512, lanes=8), config, tokenizer, 512)
     requests = []
     for row in golden:
         ids = encoder.encode(PromptRow(row["task_id"], messages=(Message("user", row["question"]),)))

@@ -1,0 +1,73 @@
+"""The processes of `mindcode predict`: one that has all of the network, or several that have a part each.
+
+mindcode launch --worker_num 2 mindcode predict --model_parallel 2 --config X.yaml --load_checkpoint model.ckpt ...
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mindcode.cli.predict_model import LoadedModel, read_blocks, weights_path
+from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import processes_needed
+from mindcode.config.validate import check_world_size
+from mindcode.generation.crew import Build, Crew
+from mindcode.runtime.cluster import launched_workers
+from mindcode.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mindcode.generation.batch import Steps
+    from mindcode.runtime.distributed import Group
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among those that predict together."""
+
+    crew: Crew
+    weights: Path
+    """What all of them load."""
+    group: "Group | None" = None
+    """All of them; None for a process alone, which needs no MindSpore to say so."""
+
+    def build(self, config: RunConfig, loaded: LoadedModel) -> Build:
+        """Return batch size -> this process' steps."""
+
+        def steps(batch_size: int) -> "Steps":
+            from mindcode.generation.executor import Executor, prefill_lanes
+            from mindcode.runtime.context import set_context
+            from mindcode.runtime.distributed import SINGLE
+
+            if self.group is None:
+                set_context(config.context)
+            group = self.group or SINGLE
+            blocks = dict(read_blocks(loaded, group.size, group.index))
+            return Executor(loaded.model, blocks, batch_size, loaded.cache_length, prefill_lanes(batch_size), group)
+
+        return steps
+
+
+def start_team(config: RunConfig) -> Team:
+    """Connect to the other processes, if the configuration has any.
+
+    Raises UserError unless as many run as it asks for, and on all of them when the weights cannot be found.
+    """
+    running, needed = launched_workers(), processes_needed(config)
+    if running == 1 < needed:
+        raise UserError(
+            f"use_parallel: the network is split over {needed} processes; start them with mindcode launch "
+            f"--worker_num {needed} mindcode predict ..., or add --use_parallel False"
+        )
+    check_world_size(config, running)
+    if running == 1:
+        return Team(Crew(0, lambda numbers: numbers), weights_path(config))
+    from mindcode.parallel.agreement import Agreement
+    from mindcode.runtime.context import set_context
+    from mindcode.runtime.distributed import GroupSum, join_group, start_processes
+
+    set_context(config.context)
+    world = start_processes()
+    group = join_group(range(world.size), world.rank)
+    weights = Agreement(group).path(lambda: weights_path(config))
+    assert weights is not None
+    return Team(Crew(group.index, GroupSum(group)), weights, group)
