@@ -62,17 +62,14 @@ class SemiAutoStep:
 
     def _function(self, network: nn.Cell, parameters: ParameterTuple, update: nn.Cell, config: RunConfig) -> Graph:
         gradients = _Gradients(network, parameters, self._scale)
-        accumulates, shared = micro_batches_per_step(config) > 1, smallest_shared_state(config) is not None
-        reducer = nn.PipelineGradReducer(parameters, opt_shard=shared) if accumulates else None
         losses, divisor, scalars = float(self._losses), self._divisor, self._scalars
+        total, clear = _totals(parameters, config)
 
         @ms.jit
         def step(input_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             loss, grads = gradients(input_ids, labels)
-            if reducer is not None:
-                grads = reducer(grads)
-            norm, finite = update(grads, divisor, scalars)
-            return loss / losses, norm, finite
+            norm, finite = update(total(grads), divisor, scalars)
+            return loss / losses, clear(norm, finite), finite
 
         return step
 
@@ -94,6 +91,60 @@ class _Gradients(nn.Cell):
         return loss, self.grad(self.network, self.parameters)(input_ids, labels, self.scale * 1.0)
 
 
+def _totals(parameters: ParameterTuple, config: RunConfig) -> tuple[nn.Cell, nn.Cell]:
+    """Return how the gradients of all micro-batches are had, and how a step begins without those of the one before."""
+    if micro_batches_per_step(config) == 1:
+        return nn.Identity(), _Nothing()
+    buffers = parameters.clone(prefix=ACCUMULATED, init="zeros")
+    return _Totals(buffers, shared=smallest_shared_state(config) is not None), _Clear(buffers)
+
+
+ACCUMULATED = "accu_grads"
+"""Under this prefix MindSpore's compiler looks for buffers, in which it adds up the gradients of micro-batches."""
+
+
+class _Totals(nn.Cell):
+    """Gradients of the last micro-batch -> those of all, in the buffers; where replicas share them, it is them already.
+
+    MindSpore's PipelineGradReducer does the same with a copy of every gradient in fp32.
+    """
+
+    def __init__(self, buffers: ParameterTuple, shared: bool) -> None:
+        super().__init__(auto_prefix=False)
+        self.buffers, self.shared, self.map = buffers, shared, ops.HyperMap()
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return gradients if self.shared else self.map(ops.depend, self.buffers, gradients)
+
+
+class _Clear(nn.Cell):
+    """(norm, finite) -> norm, once the buffers, which have then been used, are zero.
+
+    The zeros come from a comparison that is never true: those of ZerosLike would be constants as large as the buffers,
+    and a product with zero would keep what is not finite.
+    """
+
+    def __init__(self, buffers: ParameterTuple) -> None:
+        super().__init__(auto_prefix=False)
+        self.buffers, self.map = buffers, ops.HyperMap()
+        self.assign, self.select, self.cast = ops.Assign(), ops.Select(), ops.Cast()
+        self.zero = Tensor(0.0, ms.float32)
+
+    def construct(self, norm: Tensor, finite: Tensor) -> Tensor:
+        never = ops.depend(norm < 0.0, finite)
+        return ops.depend(norm, self.map(ops.partial(self._clear, never), self.buffers))
+
+    def _clear(self, never: Tensor, buffer: Parameter) -> Tensor:
+        return self.assign(buffer, self.select(never, buffer, self.cast(self.zero, buffer.dtype)))
+
+
+class _Nothing(nn.Cell):
+    """(norm, finite) -> norm."""
+
+    def construct(self, norm: Tensor, finite: Tensor) -> Tensor:
+        return norm
+
+
 class GlobalSumOfSquares(nn.Cell):
     """gradients -> the sum of the squares of all elements of the whole model, a scalar fp32, the same on every rank.
 
@@ -105,14 +156,15 @@ class GlobalSumOfSquares(nn.Cell):
         shares = copies_of_parameters(config)
         self.shares = tuple(1.0 / shares[parameter.name] for parameter in parameters)
         self.map, self.add = ops.HyperMap(), ops.AddN()
-        self.cast, self.square, self.sum = ops.Cast(), ops.Square(), ops.ReduceSum()
+        self.reshape, self.cast, self.square, self.sum = ops.Reshape(), ops.Cast(), ops.Square(), ops.ReduceSum()
         self.all_reduce = ops.AllReduce()
 
     def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
         return self.all_reduce(self.add(self.map(self._one, self.shares, gradients)))
 
     def _one(self, share: float, gradient: Tensor) -> Tensor:
-        return self.sum(self.square(self.cast(gradient, ms.float32))) * share
+        # flat, so that it is not the same as what the update casts: the compiler would keep it in fp32 from here to there
+        return self.sum(self.square(self.cast(self.reshape(gradient, (-1,)), ms.float32))) * share
 
 
 def _number(name: str) -> Parameter:

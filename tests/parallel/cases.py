@@ -3,10 +3,11 @@
 import numpy as np
 from helpers.parallel import ROW_LENGTH, ROWS, STEPS, Case
 
+from mindcode.config.optimizers import RULES
 from mindcode.parallel.processes import join_processes
 from mindcode.runtime.distributed import World
 from mindcode.training.network import loss_network, optimizer_for, step_for
-from mindcode.training.optim import RULES, step_scalars
+from mindcode.training.optim import step_scalars
 from mindcode.training.step import MicroBatch, StepResult
 
 HALF = (2.0**60, 1024.0, 1024.0)

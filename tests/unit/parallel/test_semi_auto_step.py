@@ -199,3 +199,19 @@ IN_PARTS = ParallelOptimizerConfig(gradient_accumulation_shard=True)
 def test_sharded_optimizers_that_would_lose_gradients_are_refused(run: RunConfig, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parallelized(step, run)
+
+
+@pytest.mark.parametrize("dtype", [ms.float32, ms.float16])
+def test_buffers_are_empty_after_a_step_whatever_was_in_them(dtype: ms.Type) -> None:
+    buffer = Parameter(Tensor([[1.0, np.inf], [-np.inf, np.nan]], dtype), name="accu_grads.w")
+    clear = semi_auto_step._Clear(ms.ParameterTuple([buffer]))
+    norm = clear(Tensor(np.nan, ms.float32), Tensor(False))
+    assert np.isnan(norm.asnumpy())
+    assert buffer.asnumpy().tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(("shared", "expected"), [(False, 7.0), (True, 1.0)])
+def test_totals_are_in_the_buffers_unless_replicas_share_them(shared: bool, expected: float) -> None:
+    buffers = ms.ParameterTuple([Parameter(Tensor([7.0], ms.float32), name="accu_grads.w")])
+    (total,) = semi_auto_step._Totals(buffers, shared)((Tensor([1.0], ms.float32),))
+    assert total.asnumpy().tolist() == [expected]

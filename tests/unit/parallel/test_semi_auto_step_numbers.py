@@ -13,10 +13,11 @@ import pytest
 from helpers.training import tiny_model, tiny_network
 from mindspore import Tensor, nn
 
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import ModelSection, OptimizerConfig, RunConfig
 from mindcode.parallel import semi_auto_step
 from mindcode.parallel.semi_auto_step import GlobalSumOfSquares, SemiAutoStep, micro_batched
-from mindcode.training.optim import RULES, AdamW, step_scalars
+from mindcode.training.optim import AdamW, step_scalars
 from mindcode.training.step import Apply, Hooks, LossNetwork, MicroBatch, build_step
 
 MODEL = tiny_model()
