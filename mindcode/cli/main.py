@@ -26,6 +26,7 @@ class Verb(NamedTuple):
 VERBS = {
     "preprocess": Verb("mindcode.cli.preprocess", "raw text or conversations -> MindRecord"),
     "convert": Verb("mindcode.cli.convert", "Hugging Face, GGUF or Meta weights -> .ckpt or safetensors, and back"),
+    "dryrun": Verb("mindcode.cli.dryrun", "compile a run for Ascend without an NPU, and say what each NPU would hold"),
     "train": Verb("mindcode.cli.train", "pretrain or finetune from a YAML file"),
     "launch": Verb("mindcode.cli.launch", "run a script as several processes that train together"),
     "ckpt": Verb("mindcode.cli.ckpt", "inspect, verify, merge and reshard checkpoints"),

@@ -1,0 +1,87 @@
+"""How many layers are compiled, and what follows for all of them. Pure Python.
+
+    depths = sample(stage_layers(config, stage))                   # ({KEPT: 2}, {KEPT: 4})
+    trend([2.0, 3.0], depths).at(stage_layers(config, stage))
+
+Layers differ only in what is computed again in the backward pass. What a stage needs is a constant and a summand for
+each layer, by that kind: as many compilations as there are unknowns give the answer, one more than kinds.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mindcode.config.schema import RunConfig
+from mindcode.parallel.dims import ParallelDims, stage_of_layers
+from mindcode.parallel.recompute import chosen_layers
+
+WHOLE, CHEAP, KEPT = "whole layer again", "cheap operations again", "kept"
+"""What the backward pass computes again of a layer, in the order in which a stage has them."""
+
+Layers = Mapping[str, int]
+"""How many layers of each kind a stage has."""
+
+FEW = 2
+"""Of every kind of layer, the smallest number that is compiled: the borders of a stage do not count for more then."""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A constant, and a summand for each layer by its kind."""
+
+    constant: float
+    per_layer: Mapping[str, float]
+
+    def at(self, layers: Layers) -> float:
+        """Return the value for so many layers."""
+        return self.constant + sum(self.per_layer[kind] * count for kind, count in layers.items())
+
+
+def trend(values: Sequence[float], depths: Sequence[Layers]) -> Trend:
+    """Return what fits the values for the depths; a single one is all layers' and no constant."""
+    kinds = list(dict.fromkeys(kind for depth in depths for kind in depth))
+    has_constant = int(len(depths) > 1)
+    known = np.array([[has_constant, *(depth.get(kind, 0) for kind in kinds)] for depth in depths], float)
+    constant, *parts = np.linalg.lstsq(known, np.array(values, float), rcond=None)[0]
+    return Trend(float(constant), dict(zip(kinds, map(float, parts), strict=True)))
+
+
+def stage_layers(config: RunConfig, stage: int) -> Layers:
+    """Return the layers of a stage by kind."""
+    sizes, recompute = config.model.model_config, config.recompute_config
+    stages = stage_of_layers(sizes.num_layers, ParallelDims.of(config).pipeline_stage, sizes.offset)
+    whole = chosen_layers(recompute.recompute, stages, "recompute_config.recompute")
+    cheap = chosen_layers(recompute.select_recompute, stages, "recompute_config.select_recompute")
+    own = [layer for layer, place in enumerate(stages) if place == stage]
+    return Counter(WHOLE if whole[layer] else CHEAP if cheap[layer] else KEPT for layer in own)
+
+
+def sample(layers: Layers) -> tuple[Layers, ...]:
+    """Return the layers of the compilations that make all of `layers` known; `layers` alone where they are few."""
+    base = dict.fromkeys(layers, FEW)
+    if sum(layers.values()) <= FEW * (len(layers) + 1):
+        return (layers,)
+    return (base, *({**base, kind: 2 * FEW} for kind in layers))
+
+
+def first(layers: Layers, count: int) -> Layers:
+    """Return the first `count` layers of a stage that has `layers`, or all of its last kind if it has fewer."""
+    taken: Counter[str] = Counter()
+    kinds = [kind for kind in (WHOLE, CHEAP, KEPT) if layers.get(kind)]
+    for kind in kinds:
+        taken[kind] = min(layers[kind], count - taken.total())
+    taken[kinds[-1]] += count - taken.total()
+    return {kind: number for kind, number in taken.items() if number}
+
+
+def overrides(layers: Layers, stages: int) -> tuple[tuple[str, str], ...]:
+    """Return the keys that give every stage just `layers`."""
+    whole, cheap = layers.get(WHOLE, 0), layers.get(CHEAP, 0)
+    again = {"recompute": whole, "select_recompute": whole + cheap if cheap else 0}
+    return (
+        ("model.model_config.num_layers", str(sum(layers.values()) * stages)),
+        ("model.model_config.offset", "0"),
+        *((f"recompute_config.{key}", str([count] * stages)) for key, count in again.items()),
+    )

@@ -1,0 +1,76 @@
+"""One NPU of a job, played by this process: compiles what the configuration asks for and says what it would take.
+
+    python -m mindcode.dryrun.rank JOB.json
+
+Started by runner.py with the environment of a simulated rank. A crash inside the stub ends this process only.
+"""
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+from mindspore.communication import init
+
+from mindcode.config.loader import load_config
+from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import processes_needed, rows_per_step
+from mindcode.dryrun.job import Answer, Job, read_job, write_answer
+from mindcode.parallel.semi_auto_step import SCALARS
+from mindcode.runtime.context import set_context
+from mindcode.training.npu import npu_training
+from mindcode.utils.errors import UserError
+
+_TRACE_LINES = 12
+
+
+def main(path: Path) -> int:
+    """Do the job and write the answer, also when it is an error."""
+    job = read_job(path)
+    try:
+        answer = simulate(job)
+    except UserError as error:
+        answer = Answer(error=str(error))
+    except Exception as error:  # whatever MindSpore raises is the answer
+        answer = Answer(error=_first_line(error), trace=traceback.format_exc())
+    write_answer(job, answer)
+    return 1 if answer.error else 0
+
+
+def simulate(job: Job) -> Answer:
+    """Compile, allocate, and measure both."""
+    config = load_config(Path(job.config), job.overrides)
+    set_context(config.context)
+    if processes_needed(config) > 1:
+        init()
+    started = time.monotonic()
+    COMPILED[config.run_mode](config, job.rank)
+    seconds = time.monotonic() - started
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Answer(seconds, host, int(ms.runtime.max_memory_allocated()))
+
+
+def compile_training(config: RunConfig, rank: int) -> None:
+    """Compile one optimizer step and have MindSpore allocate what it needs."""
+    training = npu_training(config, rank)
+    training.compile()
+    rows = np.zeros((rows_per_step(config), config.model.model_config.seq_length), np.int32)
+    training.step(rows, rows, 1.0, Tensor(np.ones(SCALARS), ms.float32))
+
+
+COMPILED: dict[str, Callable[[RunConfig, int], None]] = {"train": compile_training, "finetune": compile_training}
+"""What is compiled, by run_mode."""
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
