@@ -33,6 +33,7 @@ VERBS = {
     "predict": Verb("mindcode.cli.predict", "generate from prompts, a file of prompts, or HumanEval"),
     "score": Verb("mindcode.cli.score", "run generated code against its tests and print pass@k"),
     "report": Verb("mindcode.cli.report", "one HTML page from a run folder"),
+    "doctor": Verb("mindcode.cli.doctor", "check a machine before a job does, and say what to fix"),
 }
 
 
