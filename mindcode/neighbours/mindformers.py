@@ -64,7 +64,7 @@ def run(document: dict[str, Any]) -> None:
 def write(document: dict[str, Any], path: Path) -> None:
     """Write a translated file."""
     with atomic_open(path) as stream:
-        stream.write(f"# Made by mindcode for MindFormers {VERSION}.\n")
+        stream.write(f"# For MindFormers {VERSION}, made by mindcode.\n")
         yaml.safe_dump(document, stream, sort_keys=False)
 
 
