@@ -60,7 +60,7 @@ FLAGS = (
     Flag("device_id", ("context.device_id",), "which NPU, without msrun", _integer),
     Flag("device_target", ("context.device_target",), "Ascend or CPU"),
     Flag("run_mode", ("run_mode",), "train, finetune, eval or predict"),
-    Flag("engine", ("engine",), "who trains: mindformers, or mindcode itself"),
+    Flag("engine", ("engine",), "who trains: mindformers, or else mindcode"),
     Flag("do_eval", ("do_eval",), "measure the loss on eval_dataset during training", _boolean),
     Flag("eval_step_interval", ("eval_step_interval",), "steps between two measurements", _integer),
     Flag("eval_epoch_interval", ("eval_epoch_interval",), "epochs between two measurements", _integer),
