@@ -17,6 +17,7 @@ from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import RunConfig
 from mindcode.data.tokenizer import Tokenizer, load_tokenizer
 from mindcode.data.tokenizer_files import find_tokenizer
+from mindcode.generation.engine import Engine, longest_text
 from mindcode.generation.prompts import end_ids
 from mindcode.parallel.dims import ParallelDims
 from mindcode.parallel.plan import Plan
@@ -25,7 +26,6 @@ from mindcode.utils.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from mindcode.cli.predict_team import Team
-    from mindcode.generation.engine import Engine
 
 _TOKENIZER_NAMES = ("tokenizer.model", "tokenizer.json")
 
@@ -62,15 +62,12 @@ def find_model(config: RunConfig, model_file: Path | None, weights: Path) -> Loa
             f"{tokenizer_path}: {tokenizer.vocab_size} pieces, but model.model_config.vocab_size is "
             f"{model.vocab_size}; give --model_file with the tokenizer of this model"
         )
-    longest = model.seq_length if model.max_new_tokens else min(model.seq_length, model.max_decode_length)
     model = dataclasses.replace(model, eos_token_id=end_ids(tokenizer, model.eos_token_ids))
-    return LoadedModel(source, tokenizer_path, tokenizer, model, longest)
+    return LoadedModel(source, tokenizer_path, tokenizer, model, longest_text(model))
 
 
-def build_engine(team: "Team", config: RunConfig, loaded: LoadedModel, batch_size: int) -> "Engine":
+def build_engine(team: "Team", config: RunConfig, loaded: LoadedModel, batch_size: int) -> Engine:
     """Have all processes read their weights and put them on their devices."""
-    from mindcode.generation.engine import Engine
-
     steps = team.crew.steps(batch_size, team.build(config, loaded))
     return Engine(steps, loaded.model, loaded.tokenizer, loaded.cache_length)
 

@@ -34,15 +34,15 @@ class Team:
         """Return batch size -> this process' steps."""
 
         def steps(batch_size: int) -> "Steps":
-            from mindcode.generation.executor import Executor, prefill_lanes
+            from mindcode.generation.devices import steps_on
             from mindcode.runtime.context import set_context
             from mindcode.runtime.distributed import SINGLE
 
             if self.group is None:
                 set_context(config.context)
             group = self.group or SINGLE
-            blocks = dict(read_blocks(loaded, group.size, group.index))
-            return Executor(loaded.model, blocks, batch_size, loaded.cache_length, prefill_lanes(batch_size), group)
+            make = steps_on(config.context.device_target)
+            return make(loaded.model, read_blocks(loaded, group.size, group.index), batch_size, group)
 
         return steps
 

@@ -15,6 +15,11 @@ from mindcode.generation.types import Completion, Request, TextDecoder
 from mindcode.utils.errors import UserError
 
 
+def longest_text(config: ModelConfig) -> int:
+    """Return how many tokens a prompt and its answer may have together."""
+    return config.seq_length if config.max_new_tokens else min(config.seq_length, config.max_decode_length)
+
+
 class Engine:
     """Decodes as many answers at once as `steps` have rows; prompt and answer have at most `cache_length` tokens."""
 

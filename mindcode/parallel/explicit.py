@@ -2,7 +2,8 @@
 
     split_model(model, plan, rank, tensor_group, sequence_parallel=False)
 
-Parameters are read whole, cut to this process' block, and keep their names. What a role means:
+Parameters are read whole, cut to this process' block, and keep their names; those that have no values yet only get the
+shape of the block. What a role means:
 
     norm     its output enters the split layers: copied, or gathered from slices of the sequence
     column   cut by output, nothing else
@@ -12,6 +13,7 @@ Parameters are read whole, cut to this process' block, and keep their names. Wha
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn
+from mindspore.common.initializer import initializer
 
 from mindcode.model.leaves import Embedding, Linear
 from mindcode.model.norm import RMSNorm
@@ -71,5 +73,8 @@ def _owner(model: nn.Cell, parameter: Parameter) -> nn.Cell:
 
 def _cut(cell: nn.Cell, parameter: Parameter, placement: Placement) -> None:
     attribute = parameter.name.rpartition(".")[2]
-    block = Tensor(block_of(parameter.asnumpy(), placement))
+    if parameter.has_init:  # its values are still to come
+        block = initializer("zeros", placement.shape, parameter.dtype)
+    else:
+        block = Tensor(block_of(parameter.asnumpy(), placement))
     setattr(cell, attribute, Parameter(block, name=parameter.name))

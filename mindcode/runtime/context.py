@@ -26,6 +26,11 @@ def set_context(context: ContextConfig) -> None:
     use_device(context)
 
 
+def use_inference_kernels() -> None:
+    """Let NPUs take MindSpore's kernels for inference; among them is the only one of PagedAttention."""
+    ms.set_context(jit_config={"jit_level": "O0", "infer_boost": "on"})
+
+
 def _use_cpu(context: ContextConfig) -> None:
     ms.set_device("CPU")
 
