@@ -41,14 +41,23 @@ def num_parameters(config: ModelConfig) -> int:
     return sum(prod(shape) for shape in parameter_shapes(config).values())
 
 
-def forward_flops_per_token(config: ModelConfig, seq_length: int) -> float:
-    """Return the multiply-adds of one token's forward pass, two operations each, in rows of `seq_length` tokens.
+def layer_flops_per_token(config: ModelConfig, seq_length: int) -> float:
+    """Return the multiply-adds of one token in one layer, two operations each, in rows of `seq_length` tokens.
 
     Matrix products count in full; attention counts the half of the score matrix that a causal model needs.
     """
-    layer = 2 * sum(prod(shape) for shape in _layer_shapes(config).values() if len(shape) == 2)
-    attention = 2 * 2 * config.num_heads * config.head_dim * seq_length / 2
-    return config.num_layers * (layer + attention) + 2 * config.vocab_size * config.hidden_size
+    products = 2 * sum(prod(shape) for shape in _layer_shapes(config).values() if len(shape) == 2)
+    return products + 2 * 2 * config.num_heads * config.head_dim * seq_length / 2
+
+
+def head_flops_per_token(config: ModelConfig) -> float:
+    """Return the same for the product with the head."""
+    return 2 * config.vocab_size * config.hidden_size
+
+
+def forward_flops_per_token(config: ModelConfig, seq_length: int) -> float:
+    """Return the same for one token's forward pass."""
+    return config.num_layers * layer_flops_per_token(config, seq_length) + head_flops_per_token(config)
 
 
 def train_flops_per_token(config: ModelConfig, seq_length: int) -> float:

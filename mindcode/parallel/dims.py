@@ -7,6 +7,7 @@
 Ranks are counted as in MindFormers: pipeline stages outermost, then data-parallel replicas, then parts of a tensor.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,6 +85,7 @@ class ParallelDims:
         return tuple(other for other in range(self.world_size) if self.coordinates(other).replica == replica)
 
 
+@functools.cache
 def stage_of_layers(num_layers: int, stages: int, offset: int | tuple[int, ...]) -> tuple[int, ...]:
     """Return the pipeline stage of every layer.
 

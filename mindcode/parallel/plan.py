@@ -7,6 +7,7 @@
 Both interpreters, the checkpoints and the memory planner read this table and nothing else.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ class Placement:
         return self.shape == self.global_shape
 
 
+@functools.cache
 def rule_for(name: str) -> Rule:
     """Return the one rule that covers a parameter; UserError when none or several do."""
     found = [rule for rule in RULES if re.fullmatch(rule.pattern, name)]

@@ -1,7 +1,7 @@
 """Who sits where: the rank table, with the machine of every rank and the layers of every stage.
 
-    for place in rank_table(config):
-        place.rank, place.machine, place.stage, place.layers
+for place in rank_table(config):
+    place.rank, place.machine, place.stage, place.layers
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class RankPlace:
     stage: int
     replica: int
     part: int
-    layers: range
+    layers: tuple[int, ...]
     """The layers of its stage."""
     tensor_group: tuple[int, ...]
     """Ranks that hold the parts of the same tensors."""
@@ -38,12 +38,11 @@ def rank_table(config: RunConfig) -> tuple[RankPlace, ...]:
     return tuple(_place(dims, layers, rank) for rank in range(dims.world_size))
 
 
-def layers_of_stages(config: RunConfig) -> tuple[range, ...]:
+def layers_of_stages(config: RunConfig) -> tuple[tuple[int, ...], ...]:
     """Return the consecutive layers of every pipeline stage."""
     sizes, stages = config.model.model_config, ParallelDims.of(config).pipeline_stage
     stage_of = stage_of_layers(sizes.num_layers, stages, sizes.offset)
-    starts = [stage_of.index(stage) for stage in range(stages)]
-    return tuple(range(start, start + stage_of.count(stage)) for stage, start in enumerate(starts))
+    return tuple(tuple(layer for layer, of in enumerate(stage_of) if of == stage) for stage in range(stages))
 
 
 def machine_of(rank: int) -> int:
@@ -51,7 +50,7 @@ def machine_of(rank: int) -> int:
     return rank // NPUS_PER_MACHINE
 
 
-def _place(dims: ParallelDims, layers: tuple[range, ...], rank: int) -> RankPlace:
+def _place(dims: ParallelDims, layers: tuple[tuple[int, ...], ...], rank: int) -> RankPlace:
     place = dims.coordinates(rank)
     return RankPlace(
         rank=rank,

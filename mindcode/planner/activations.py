@@ -1,0 +1,146 @@
+"""What waits for the backward pass, as a table of a layer's operations.
+
+    kept_by_layer(sizes, Recompute.NOTHING)      # bytes of one layer for one micro-batch on one rank
+    kept_by_stage(config, stage=0)               # bytes of all its layers and of all micro-batches on their way
+
+The rows are the results that MindSpore's gradients read again, as its memory tracker shows them in the compiled step.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import micro_batches_per_step
+from mindcode.parallel.dims import ParallelDims, stage_of_layers
+from mindcode.parallel.recompute import chosen_layers
+from mindcode.planner.layout import layers_of_stages
+from mindcode.planner.shapes import Sizes
+
+
+class Recompute(Enum):
+    """What of a layer is computed again."""
+
+    NOTHING = "nothing"
+    CHEAP = "the operations that cost little (select_recompute)"
+    ALL = "the whole layer (recompute)"
+
+
+class Kept(NamedTuple):
+    """The result of an operation; its tokens, width and format are words of shapes.py."""
+
+    operation: str
+    tokens: str
+    width: str
+    form: str
+
+
+PRODUCTS = (
+    Kept("attention.gathered", "d", "width", "compute"),
+    Kept("attention.split_heads.transpose of v", "d", "kv_heads", "compute"),
+    Kept("attention.merge_heads.transpose", "d", "heads", "compute"),
+    Kept("feed_forward.gathered", "d", "width", "compute"),
+    Kept("feed_forward.w1.matmul", "d", "ffn", "compute"),
+    Kept("feed_forward.w3.matmul", "d", "ffn", "compute"),
+)
+"""Read by the gradients of products; `gathered` is the normalised stream with all tokens, as products need it."""
+
+NOT_COMPUTED_AGAIN = (
+    Kept("attention_norm.cast", "t", "width", "norm"),
+    Kept("attention_norm.norm.rms_norm", "t", "one", "float32"),
+    Kept("attention.rope_q.add", "d", "heads", "compute"),
+    Kept("attention.rope_k.add", "d", "kv_heads", "compute"),
+    Kept("ffn_norm.cast", "t", "width", "norm"),
+    Kept("ffn_norm.norm.rms_norm", "t", "one", "float32"),
+    Kept("feed_forward.silu", "d", "ffn", "compute"),
+    Kept("feed_forward.mul", "d", "ffn", "compute"),
+)
+"""Results of the operations that select_recompute computes again (parallel/recompute.py: CHEAP)."""
+
+TO_COMPUTE_AGAIN = (
+    Kept("input", "t", "width", "compute"),
+    Kept("attention.split_heads.transpose of q", "d", "heads", "compute"),
+    Kept("attention.split_heads.transpose of k", "d", "kv_heads", "compute"),
+    Kept("add_attention", "t", "width", "compute"),
+)
+"""What these operations start from, kept in the place of their results."""
+
+FUSED_CORE = (
+    Kept("attention.core.flash", "d", "heads", "compute"),
+    Kept("attention.core.flash: maximum and sum", "d", "statistics", "float32"),
+)
+PLAIN_CORE = (
+    Kept("attention.core.scale_queries", "d", "heads", "compute"),
+    Kept("attention.core.softmax", "d", "scores", "softmax"),
+    Kept("attention.core.cast", "d", "scores", "compute"),
+)
+INPUT = (Kept("input", "t", "width", "compute"),)
+
+HEAD = (
+    Kept("norm_out.cast", "t", "width", "norm"),
+    Kept("lm_head.gathered", "d", "width", "compute"),
+    Kept("loss.cast_logits", "d", "vocabulary", "float32"),
+    Kept("loss.cross_entropy.exp", "d", "vocabulary", "float32"),
+    Kept("loss.cross_entropy.one_hot", "d", "vocabulary", "float32"),
+    Kept("loss.cross_entropy.pick", "d", "vocabulary", "float32"),
+)
+"""Last norm, head and loss, of the one micro-batch that the last stage has."""
+
+
+PASSING = (
+    Kept("gradient, gathered", "d", "width", "compute"),
+    Kept("gradient of feed_forward.mul", "d", "ffn", "compute"),
+    Kept("sent", "t", "width", "compute"),
+    Kept("received", "t", "width", "compute"),
+    Kept("gradient of the residual stream", "t", "width", "compute"),
+)
+"""In use for a moment, in the backward pass of a layer."""
+
+
+def kept_by_layer(sizes: Sizes, recompute: Recompute) -> int:
+    """Return the bytes that one layer keeps of one micro-batch."""
+    return total_of(sizes, rows_of_layer(sizes, recompute))
+
+
+def rows_of_layer(sizes: Sizes, recompute: Recompute) -> tuple[Kept, ...]:
+    """Return what one layer keeps of one micro-batch."""
+    if recompute is Recompute.ALL:
+        return INPUT
+    core = FUSED_CORE if sizes.model.use_flash_attention else PLAIN_CORE
+    cheap = TO_COMPUTE_AGAIN if recompute is Recompute.CHEAP else NOT_COMPUTED_AGAIN
+    return (*PRODUCTS, *core, *cheap)
+
+
+def kept_by_stage(config: RunConfig, stage: int) -> int:
+    """Return the bytes of all layers of a stage for all micro-batches that it has begun and not ended."""
+    sizes, choices = Sizes.of(config), recompute_of_layers(config)
+    layers = sum(kept_by_layer(sizes, choices[layer]) for layer in layers_of_stages(config)[stage])
+    return (layers + mask_bytes(sizes)) * in_flight(config, stage)
+
+
+def in_flight(config: RunConfig, stage: int) -> int:
+    """Return how many micro-batches a stage keeps at once: one more than stages follow (Narayanan et al. 2021)."""
+    return min(ParallelDims.of(config).pipeline_stage - stage, micro_batches_per_step(config))
+
+
+def recompute_of_layers(config: RunConfig) -> tuple[Recompute, ...]:
+    """Return what is computed again of every layer; a whole layer wins."""
+    model, stages = config.model.model_config, ParallelDims.of(config).pipeline_stage
+    stage_of = stage_of_layers(model.num_layers, stages, model.offset)
+    section = config.recompute_config
+    whole = chosen_layers(section.recompute, stage_of, "recompute_config.recompute")
+    cheap = chosen_layers(section.select_recompute, stage_of, "recompute_config.select_recompute")
+    return tuple(
+        Recompute.ALL if is_whole else Recompute.CHEAP if is_cheap else Recompute.NOTHING
+        for is_whole, is_cheap in zip(whole, cheap, strict=True)
+    )
+
+
+def mask_bytes(sizes: Sizes) -> int:
+    """Return the bytes of the mask that all layers share: one row of keys for each token."""
+    return sizes.bytes_of("d", "row", "int8" if sizes.model.use_flash_attention else "softmax")
+
+
+def total_of(sizes: Sizes, rows: Iterable[Kept]) -> int:
+    """Return the bytes of some rows of the table."""
+    return sum(sizes.bytes_of(row.tokens, row.width, row.form) for row in rows)

@@ -1,0 +1,154 @@
+"""What every rank needs of its NPU's memory, from the plan and the table of activations.
+
+    memory = rank_memory(config, rank=0)
+    memory.total / GIB
+
+Weights and optimizer state are the compiled graph's to the byte. The rest is what MindSpore allocates in the compiled
+step, as far as a table can say; the workspace of its kernels, HCCL's buffers and the driver come on top.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from mindcode.config.optimizers import RULES
+from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import micro_batches_per_step
+from mindcode.parallel.dims import ParallelDims
+from mindcode.parallel.plan import Placement, blocks_on
+from mindcode.planner.activations import (
+    HEAD,
+    PASSING,
+    Recompute,
+    kept_by_layer,
+    kept_by_stage,
+    recompute_of_layers,
+    total_of,
+)
+from mindcode.planner.layout import layers_of_stages
+from mindcode.planner.shapes import BYTES, Sizes
+from mindcode.planner.weights import gathered_blocks, weight_bytes, weight_size, whole_blocks
+from mindcode.utils.lookup import lookup
+
+GIB = 2**30
+"""What MindSpore means by the GB of max_device_memory."""
+
+
+@dataclass(frozen=True)
+class RankMemory:
+    """Bytes on one NPU while it trains or generates."""
+
+    parameters: int
+    """Weights, as this rank holds them between steps."""
+    gradients: int
+    """Sums over the micro-batches of a step, or the gradients of its only one."""
+    optimizer_state: int
+    """Moments, and fp32 copies where the optimizer has them."""
+    activations: int
+    """Kept for backward passes, of all micro-batches on their way; in prediction, the key/value cache."""
+    other: int
+    """Weights gathered from other replicas, constants, and what is in use only for a moment."""
+    update: int = 0
+    """What the optimizer works with, when the activations are gone."""
+
+    @property
+    def total(self) -> int:
+        """At the moment of the largest need."""
+        passing = max(self.activations + self.other, self.update)
+        return self.parameters + self.gradients + self.optimizer_state + passing
+
+
+def device_memory(config: RunConfig) -> int:
+    """Return context.max_device_memory in bytes."""
+    return int(float(config.context.max_device_memory.removesuffix("GB")) * GIB)
+
+
+def rank_memory(config: RunConfig, rank: int) -> RankMemory:
+    """Return what `rank` needs; UserError for a split that does not divide."""
+    if config.run_mode in ("train", "finetune"):
+        return _training(config, rank)
+    return _forward_only(config, rank)
+
+
+def _training(config: RunConfig, rank: int) -> RankMemory:
+    stage, blocks = ParallelDims.of(config).coordinates(rank).stage, blocks_on(config, rank)
+    gradients, kept = _gradients(config, rank), kept_by_stage(config, stage)
+    if micro_batches_per_step(config) == 1:
+        # gradients take the place of activations as these are used up
+        kept = max(kept - gradients, 0)
+    return RankMemory(
+        parameters=weight_bytes(config, blocks),
+        gradients=gradients,
+        optimizer_state=_state_bytes(config, blocks),
+        activations=kept,
+        other=_gathered(config, rank) + _constants(config) + _passing(config, stage),
+        update=_update(blocks),
+    )
+
+
+def _state_bytes(config: RunConfig, blocks: Mapping[str, Placement]) -> int:
+    """Two moments of fp32; where the optimizer keeps one, a copy of every weight in half precision, too."""
+    has_copy = lookup(RULES, config.optimizer.type, "optimizer.type").master_copy
+    numbers = 0
+    for name, block in blocks.items():
+        numbers += prod(block.shape) * (3 if has_copy and weight_size(config, name) < 4 else 2)
+    return 4 * numbers
+
+
+def _gradients(config: RunConfig, rank: int) -> int:
+    """In the formats of the weights; sums are whole, unless they are to be shared by the replicas."""
+    shared = config.parallel.parallel_optimizer_config.gradient_accumulation_shard
+    if micro_batches_per_step(config) == 1 or shared:
+        return weight_bytes(config, blocks_on(config, rank))
+    return weight_bytes(config, whole_blocks(config, rank))
+
+
+def _gathered(config: RunConfig, rank: int) -> int:
+    """Weights that replicas share are gathered once a step and then stay, unless they are to be gathered again."""
+    if config.recompute_config.parallel_optimizer_comm_recompute:
+        return 0
+    return weight_bytes(config, gathered_blocks(config, rank))
+
+
+def _constants(config: RunConfig) -> int:
+    """The triangle of the mask and the rotary tables, and the slices of them that a step makes."""
+    model = config.model.model_config
+    tables = 2 * model.seq_length * model.head_dim * BYTES[model.rotary_dtype]
+    return 2 * (model.seq_length**2 + tables)
+
+
+def _passing(config: RunConfig, stage: int) -> int:
+    """What is in use for a moment in the middle of a stage's work: at its last layer, or in the head and the loss."""
+    sizes, choices = Sizes.of(config), recompute_of_layers(config)
+    again = max(
+        kept_by_layer(sizes, Recompute.NOTHING) - kept_by_layer(sizes, choices[layer])
+        for layer in layers_of_stages(config)[stage]
+    )
+    layer = total_of(sizes, PASSING) + _largest_gradient(sizes) + again
+    is_last = stage == ParallelDims.of(config).pipeline_stage - 1
+    return max(layer, total_of(sizes, HEAD)) if is_last else layer
+
+
+def _largest_gradient(sizes: Sizes) -> int:
+    """Of one matrix of the feed-forward layer."""
+    model = sizes.model
+    return model.ffn_size // sizes.parts * model.hidden_size * BYTES[model.param_init_type]
+
+
+def _update(blocks: Mapping[str, Placement]) -> int:
+    """The scaled gradients, in fp32 and of all weights at once."""
+    return 4 * sum(prod(block.shape) for block in blocks.values())
+
+
+def _forward_only(config: RunConfig, rank: int) -> RankMemory:
+    """Weights as the plan cuts them, and in prediction the paged key/value cache."""
+    sizes, model = Sizes.of(config), config.model.model_config
+    cached = model.num_blocks * model.block_size if model.use_past else 0
+    layers = len(layers_of_stages(config)[ParallelDims.of(config).coordinates(rank).stage])
+    return RankMemory(
+        parameters=weight_bytes(config, whole_blocks(config, rank)),
+        gradients=0,
+        optimizer_state=0,
+        activations=layers * cached * sizes.bytes_per_token("kv_heads", "compute") * 2,
+        other=_constants(config) + max(total_of(sizes, HEAD), total_of(sizes, PASSING)),
+    )

@@ -1,0 +1,131 @@
+"""What the ranks of a stage send each other in one step, as a table: kind, purpose, with whom, how often, bytes.
+
+    for message in stage_traffic(config, stage=0):
+        message.kind, message.group, message.count, message.sent_bytes
+
+The rows are the collectives that MindSpore inserts for the plan, as they stand in the compiled graph.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import micro_batches_per_step
+from mindcode.parallel.dims import Coordinates, ParallelDims
+from mindcode.parallel.plan import Placement, Role, rule_for
+from mindcode.planner.activations import Recompute, recompute_of_layers
+from mindcode.planner.layout import layers_of_stages
+from mindcode.planner.shapes import Sizes
+from mindcode.planner.weights import gathered_blocks, weight_bytes, whole_blocks
+
+Group = tuple[int, ...]
+
+PASSES = {"AllGather": 1, "ReduceScatter": 1, "AllReduce": 2}
+"""How often a tensor goes round its group, less each rank's own share of it (Thakur et al. 2005)."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """All messages of one kind and purpose in a step, seen from the first rank of a stage."""
+
+    kind: str
+    """AllGather, ReduceScatter, AllReduce, Send or Receive."""
+    purpose: str
+    every: str
+    """micro-batch or step."""
+    group: Group
+    """The ranks that take part; for Send and Receive the other one."""
+    count: int
+    tensor_bytes: int
+    """Of the whole tensors, summed over the step."""
+
+    @property
+    def sent_bytes(self) -> float:
+        """What one rank sends in a step; for Receive, what it receives."""
+        size = len(self.group)
+        return self.tensor_bytes * (PASSES[self.kind] * (size - 1) / size if self.kind in PASSES else 1)
+
+
+def stage_traffic(config: RunConfig, stage: int) -> tuple[Message, ...]:
+    """Return what the first rank of a stage exchanges in one training step; nothing for a group of one."""
+    of = _Stage(config, stage)
+    found = [*of.stream(), *of.ends(), *of.neighbours(), *of.replicas(), *of.norms(), *of.everyone()]
+    return tuple(message for message in found if message.count and (message.kind not in PASSES or message.group[1:]))
+
+
+class _Stage:
+    def __init__(self, config: RunConfig, stage: int) -> None:
+        self.config, self.stage = config, stage
+        self.dims, self.sizes = ParallelDims.of(config), Sizes.of(config)
+        self.rank = self.dims.rank(Coordinates(stage, 0, 0))
+        self.tensor, self.data = self.dims.tensor_group(self.rank), self.dims.data_group(self.rank)
+        self.micro_batches = micro_batches_per_step(config)
+
+    def stream(self) -> list[Message]:
+        """Around the products of a layer: what they need is gathered, what they give is summed."""
+        layers = layers_of_stages(self.config)[self.stage]
+        again = [layer for layer in layers if recompute_of_layers(self.config)[layer] is Recompute.ALL]
+        repeated = len(again) if self.config.recompute_config.mp_comm_recompute else 0
+        if self.sizes.is_sliced:
+            return [
+                self._streams("AllGather", "layers", 4 * len(layers) + 2 * repeated),
+                self._streams("ReduceScatter", "layers", 4 * len(layers) + repeated),
+            ]
+        return [self._streams("AllReduce", "layers", 4 * len(layers) + repeated)]
+
+    def ends(self) -> list[Message]:
+        """Embedding and head are split by the vocabulary."""
+        messages = []
+        if self.stage == 0:
+            messages.append(self._streams("AllReduce", "embedding", 2))
+        if self.stage == self.dims.pipeline_stage - 1:
+            if self.sizes.is_sliced:
+                messages += [self._streams("AllGather", "head", 1), self._streams("ReduceScatter", "head", 1)]
+            else:
+                messages.append(self._streams("AllReduce", "head", 1))
+            losses = 5 * self.micro_batches
+            size = self.sizes.bytes_of("d", "one", "float32")
+            messages.append(Message("AllReduce", "loss", "micro-batch", self.tensor, losses, losses * size))
+        return messages
+
+    def neighbours(self) -> list[Message]:
+        """Activations go to the next stage, their gradients come back."""
+        pipeline, size = self.dims.pipeline_group(self.rank), self.sizes.bytes_of("t", "width", "compute")
+        others = [other for other in (self.stage - 1, self.stage + 1) if 0 <= other < len(pipeline)]
+        return [
+            Message(kind, "pipeline", "micro-batch", (pipeline[other],), self.micro_batches, self.micro_batches * size)
+            for other in others
+            for kind in ("Send", "Receive")
+        ]
+
+    def replicas(self) -> list[Message]:
+        """Matrices: weights that are shared are gathered and their gradients scattered, others are summed."""
+        shared = gathered_blocks(self.config, self.rank)
+        held = {n: b for n, b in whole_blocks(self.config, self.rank).items() if rule_for(n).role is not Role.NORM}
+        rest = {name: block for name, block in held.items() if name not in shared}
+        return [
+            self._weights("AllGather", "weights", shared),
+            self._weights("ReduceScatter", "gradients", shared),
+            self._weights("AllReduce", "gradients", rest),
+        ]
+
+    def norms(self) -> list[Message]:
+        """Vectors are on all ranks of a stage."""
+        held = {n: b for n, b in whole_blocks(self.config, self.rank).items() if rule_for(n).role is Role.NORM}
+        stage = tuple(r for r in range(self.dims.world_size) if self.dims.coordinates(r).stage == self.stage)
+        size = 4 * sum(prod(block.shape) for block in held.values())
+        return [Message("AllReduce", "norm gradients", "step", stage, len(held), size)]
+
+    def everyone(self) -> list[Message]:
+        """The sum of the squares of all gradients."""
+        return [Message("AllReduce", "global norm", "step", tuple(range(self.dims.world_size)), 1, 4)]
+
+    def _streams(self, kind: str, purpose: str, for_each: int) -> Message:
+        """Tensors of a micro-batch's residual stream."""
+        count = for_each * self.micro_batches
+        return Message(
+            kind, purpose, "micro-batch", self.tensor, count, count * self.sizes.bytes_of("d", "width", "compute")
+        )
+
+    def _weights(self, kind: str, purpose: str, blocks: dict[str, Placement]) -> Message:
+        return Message(kind, purpose, "step", self.data, len(blocks), weight_bytes(self.config, blocks))
