@@ -22,9 +22,10 @@ from mindcode.doctor.finding import Finding, Status
 from mindcode.doctor.machine import Machine, this_machine
 from mindcode.doctor.needs import NPUS_PER_MACHINE, Meeting, Needs
 from mindcode.model.stats import num_parameters
+from mindcode.planner.memory import device_memory, rank_memory
+from mindcode.planner.shapes import BYTES
 from mindcode.runtime.cluster import Cluster
 
-_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _MOMENTS = 8
 """Adam's two moments, bytes for each weight."""
 
@@ -74,25 +75,30 @@ def _needs(arguments: argparse.Namespace, machine: Machine) -> Needs:
     worker_num = arguments.worker_num or (processes_needed(config) if config else 1)
     local = arguments.local_worker_num or max(n for n in range(1, NPUS_PER_MACHINE + 1) if worker_num % n == 0)
     Cluster(worker_num, local, node_rank=arguments.node_rank or 0)  # raises UserError for numbers that do not fit
-    output = arguments.output_dir or Path(config.output_dir if config else "output")
     meeting = Meeting(arguments.master_addr, arguments.master_port or Cluster.master_port, arguments.node_rank)
-    return Needs(
+    needs = Needs(
         device_target=target,
         worker_num=worker_num,
         local_worker_num=local,
-        output_dir=output,
-        checkpoint_bytes=_checkpoint_bytes(config) if config else 0,
-        checkpoints=config.checkpoint.keep_checkpoint_max + 1 if config else 1,
+        output_dir=arguments.output_dir or Path(config.output_dir if config else "output"),
         meeting=meeting if arguments.master_addr else None,
     )
+    return _with_sizes(needs, config) if config else needs
 
 
-def _checkpoint_bytes(config: RunConfig) -> int:
-    """Return what weights and moments take; nothing is written when there is no training."""
-    if config.run_mode == "predict":
-        return 0
+def _with_sizes(needs: Needs, config: RunConfig) -> Needs:
+    """Add what the configuration says of memory and disk."""
     model = config.model.model_config
-    return num_parameters(model) * (_BYTES[model.param_init_type] + _MOMENTS)
+    ranks = [rank_memory(config, rank) for rank in range(processes_needed(config))]
+    most = max(ranks, key=lambda rank: rank.total)
+    saved = 0 if config.run_mode == "predict" else num_parameters(model) * (BYTES[model.param_init_type] + _MOMENTS)
+    return dataclasses.replace(
+        needs,
+        process_bytes=most.total if needs.ascend else most.parameters + most.gradients + most.optimizer_state,
+        device_bytes=device_memory(config),
+        checkpoint_bytes=saved,
+        checkpoints=config.checkpoint.keep_checkpoint_max + 1,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

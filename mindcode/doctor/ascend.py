@@ -45,7 +45,8 @@ graphs are compiled, and with many layers one stage may compile for minutes long
 _VERSION = re.compile(r"^Version=(\S+)", re.MULTILINE)
 _UNHEALTHY = re.compile(r"\|\s*(Warning|Alarm|Critical|Offline)\s*\|")
 _NPU_SMI_SECONDS = 10.0
-_GB = 1e9
+_GIB = 2**30
+"""What MindSpore means by the GB of max_device_memory."""
 
 
 def cann(machine: Machine, needs: Needs) -> Finding:
@@ -140,9 +141,9 @@ def device_memory(machine: Machine, needs: Needs) -> Finding:
     """Whether the plan fits into what a process may take of its NPU."""
     if not needs.process_bytes or not needs.device_bytes:
         return not_applicable("no plan; give --config")
-    found = f"{needs.process_bytes / _GB:.1f} GB by the plan, {needs.device_bytes / _GB:.1f} GB allowed"
+    found = f"{needs.process_bytes / _GIB:.1f} GiB by the plan, {needs.device_bytes / _GIB:.1f} GiB allowed"
     if needs.process_bytes > needs.device_bytes:
-        return problem(found, "choose other degrees, or recompute")
+        return problem(found, "choose other degrees, or recompute: mindcode plan says what each rank needs")
     return ok(found)
 
 

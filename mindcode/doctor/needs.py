@@ -36,7 +36,7 @@ class Needs:
     checkpoints: int = 1
     """How many there are at the most, with the one that is being written."""
     process_bytes: int = 0
-    """What one process takes of its device's memory, by the plan; 0 when nobody knows."""
+    """What one process takes of its NPU's memory by the plan, on a CPU at least; 0 when nobody knows."""
     device_bytes: int = 0
     """What one process may take of an NPU's memory (`max_device_memory`); 0 when nobody knows."""
     meeting: Meeting | None = None

@@ -43,7 +43,9 @@ def memory(machine: Machine, needs: Needs) -> Finding:
     found += ", by the container's limit" if limit < available else ""
     if not each:
         return ok(found)
-    found += f", {each * needs.local_worker_num / GB:.1f} GB for {needs.local_worker_num} x {each / GB:.1f} GB"
+    found += (
+        f", at least {each * needs.local_worker_num / GB:.1f} GB needed ({needs.local_worker_num} x {each / GB:.2f})"
+    )
     if each * needs.local_worker_num > min(available, limit):
         return (warning if needs.ascend else problem)(found, "fewer processes on this machine, or a smaller model")
     return ok(found)
