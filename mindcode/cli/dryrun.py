@@ -5,30 +5,48 @@ mindcode dryrun --config X.yaml --parallel_config.model_parallel 4 --stage 0 --l
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from mindcode.cli.flags import parse_run_flags
 from mindcode.config.loader import load_config
+from mindcode.utils.atomic import atomic_open
 from mindcode.utils.errors import UserError
 
 
 def main(argv: list[str]) -> int:
-    """Compile, print the table, and return 1 when something failed to compile or to fit together."""
+    """Compile, print what was found, and return 1 when a stage does not compile or is not what the plan says."""
     flags = parse_run_flags(argv, "mindcode dryrun", _add_flags)
     config = load_config(flags.config, flags.overrides)
 
-    from mindcode.dryrun import dry_run
+    from mindcode.dryrun import table
+    from mindcode.dryrun.checks import checks_of, pairing
+    from mindcode.dryrun.dry_run import Request, dry_run
     from mindcode.parallel.dims import ParallelDims
 
-    stages = _stages(flags.rest.stage, ParallelDims.of(config).pipeline_stage)
-    request = dry_run.Request(flags.config, flags.overrides, stages, flags.rest.layers)
-    found = dry_run.dry_run(config, request)
-    for stage in found:
-        for each in stage.compiled:
-            print(stage.number, stage.rank, dict(each.layers), each.answer)
-        if stage.failure is None:
-            print("peak", stage.peak_bytes / 2**20, dict(stage.layers))
-    return 0
+    numbers = _stages(flags.rest.stage, ParallelDims.of(config).pipeline_stage)
+    stages, failures = dry_run(config, Request(flags.config, flags.overrides, numbers, flags.rest.layers))
+    checks = {stage.number: checks_of(stage) for stage in stages}
+    between = pairing(stages)
+    lines = table.heading(config, stages)
+    if stages:
+        lines += ["", *table.of_stages(stages), *table.LEFT_OUT]
+    for stage in stages:
+        lines += [
+            "",
+            *table.of_traffic(stage),
+            f"stage {stage.number}, checks:",
+            *table.of_checks(checks[stage.number]),
+        ]
+    lines += ["", *table.of_checks(between)] if len(stages) > 1 else []
+    for failed in failures:
+        lines += ["", *table.of_failure(failed)]
+    print("\n".join(lines))
+    if flags.rest.json:
+        with atomic_open(flags.rest.json) as stream:
+            json.dump([table.plain(stage, checks[stage.number]) for stage in stages], stream, indent=1)
+    every = [check for group in (*checks.values(), between) for check in group]
+    return 0 if not failures and all(check.ok for check in every) else 1
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +55,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "--layers",
         type=_layers,
         metavar="N",
-        help="compile a network of N layers, or full; without it, two small ones, for figures of the full one",
+        help="compile a network of N layers, or full; without it two small ones, for figures of the full one",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything that was found")
 

@@ -5,10 +5,12 @@ stages[0].peak_bytes
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.dryrun.depth import Layers, Trend, first, overrides, sample, stage_layers, trend
@@ -39,13 +41,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Compiled:
-    """One compilation."""
+    """One compilation that went well."""
 
     layers: Layers
     job: Job
     answer: Answer
-    graph: Graph | None
-    """None when it failed."""
+    graph: Graph
+
+
+@dataclass(frozen=True)
+class Failed:
+    """One that did not."""
+
+    stage: int
+    job: Job
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -54,45 +64,55 @@ class Stage:
 
     number: int
     rank: int
-    layers: Layers
-    """The layers that the figures are about."""
+    config: RunConfig
+    """What the figures are about: the given configuration, or what --layers makes of it."""
     compiled: tuple[Compiled, ...]
+    """In order of depth."""
 
-    @property
-    def failure(self) -> Compiled | None:
-        """The first compilation that failed."""
-        return next((each for each in self.compiled if each.graph is None), None)
+    def trend(self, values: Sequence[float]) -> Trend:
+        """Return how a value depends on the layers, from that of each compilation."""
+        return trend(values, [each.layers for each in self.compiled])
 
-    @property
-    def peak_bytes(self) -> int:
-        """Peak of the device memory."""
-        return round(self.trend(lambda each: each.answer.device_bytes).at(self.layers))
-
-    def trend(self, value: Callable[[Compiled], float]) -> Trend:
-        """Return how a value of a compilation depends on the layers."""
-        return trend([value(each) for each in self.compiled], [each.layers for each in self.compiled])
+    def with_all_layers(self, values: Sequence[float]) -> float:
+        """Return a value for the layers of the stage, from that of each compilation."""
+        return self.trend(values).at(stage_layers(self.config, self.number))
 
 
-def dry_run(config: RunConfig, request: Request) -> tuple[Stage, ...]:
+class Outcome(NamedTuple):
+    """What a dry run found."""
+
+    stages: tuple[Stage, ...]
+    """Those that compiled."""
+    failures: tuple[Failed, ...]
+
+
+class _Task(NamedTuple):
+    stage: int
+    layers: Layers
+    job: Job
+
+
+def dry_run(config: RunConfig, request: Request) -> Outcome:
     """Compile each stage that is asked for; UserError for a number of layers that does not fit the stages."""
     dims = ParallelDims.of(config)
     folder = Path(config.output_dir).resolve() / "dryrun" / request.config.stem
     shutil.rmtree(folder, ignore_errors=True)
     tasks = [
-        (stage, layers, _job(config, request, stage, layers, folder / f"stage_{stage}_depth_{number}"))
+        _Task(stage, layers, _job(config, request, stage, layers, folder / f"stage_{stage}_depth_{number}"))
         for stage in request.stages
         for number, layers in enumerate(_depths(config, request, stage))
     ]
-    deepest = max(sum(layers.values()) for _, layers, _ in tasks) * dims.pipeline_stage
-    answers = run([job for *_, job in tasks], dims.world_size, _HOST_BASE + _HOST_PER_LAYER * deepest)
-    compiled = [
-        (stage, Compiled(layers, job, answer, None if answer.error else read_graph(newest_graph(Path(job.folder)))))
-        for (stage, layers, job), answer in zip(tasks, answers, strict=True)
-    ]
-    return tuple(
-        _stage(config, request, number, tuple(each for stage, each in compiled if stage == number))
-        for number in request.stages
-    )
+    deepest = max(sum(task.layers.values()) for task in tasks) * dims.pipeline_stage
+    answers = run([task.job for task in tasks], dims.world_size, _HOST_BASE + _HOST_PER_LAYER * deepest)
+    pairs = list(zip(tasks, answers, strict=True))
+    failures = tuple(Failed(task.stage, task.job, answer) for task, answer in pairs if answer.error)
+    broken = {failed.stage for failed in failures}
+    stages = []
+    for number in request.stages:
+        compiled = tuple(_compiled(task, answer) for task, answer in pairs if task.stage == number not in broken)
+        if compiled:
+            stages.append(Stage(number, dims.pipeline_group(0)[number], _meant(config, request, compiled), compiled))
+    return Outcome(tuple(stages), failures)
 
 
 def micro_batches(config: RunConfig) -> int:
@@ -100,9 +120,15 @@ def micro_batches(config: RunConfig) -> int:
     return min(micro_batches_per_step(config), max(MICRO_BATCHES, ParallelDims.of(config).pipeline_stage))
 
 
-def _stage(config: RunConfig, request: Request, number: int, compiled: tuple[Compiled, ...]) -> Stage:
-    layers = compiled[0].layers if request.layers else stage_layers(config, number)
-    return Stage(number, ParallelDims.of(config).pipeline_group(0)[number], layers, compiled)
+def _meant(config: RunConfig, request: Request, compiled: Sequence[Compiled]) -> RunConfig:
+    if request.layers in (None, "full"):
+        return config
+    shape = overrides(compiled[0].layers, ParallelDims.of(config).pipeline_stage)
+    return load_config(request.config, (*request.overrides, *shape))
+
+
+def _compiled(task: _Task, answer: Answer) -> Compiled:
+    return Compiled(task.layers, task.job, answer, read_graph(newest_graph(Path(task.job.folder))))
 
 
 def _depths(config: RunConfig, request: Request, stage: int) -> tuple[Layers, ...]:

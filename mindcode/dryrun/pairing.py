@@ -4,10 +4,10 @@ problems = unpaired({0: graph_of_rank_0, 8: graph_of_rank_8})
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mindcode.dryrun.ir import Graph, TensorType
+from mindcode.dryrun.ir import Collective, Graph, TensorType
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,30 @@ def unpaired(graphs: Mapping[int, Graph]) -> list[str]:
 
     Only messages between the given ranks count: of the others one side is not known.
     """
-    sent, awaited = Counter[Message](), Counter[Message]()
+    there, here = sent(graphs), awaited(graphs)
+    lost = [f"sent and never received: {message}" for message in there - here]
+    return lost + [f"awaited and never sent: {message}" for message in here - there]
+
+
+def sent(graphs: Mapping[int, Graph]) -> Counter[Message]:
+    """Return what the ranks send each other."""
+    found: Counter[Message] = Counter()
+    for rank, peer, collective, count in _with(graphs, "Send"):
+        found[Message(rank, peer, collective.tag, collective.tensor)] += count
+    return found
+
+
+def awaited(graphs: Mapping[int, Graph]) -> Counter[Message]:
+    """Return what the ranks wait for from each other."""
+    found: Counter[Message] = Counter()
+    for rank, peer, collective, count in _with(graphs, "Receive"):
+        found[Message(peer, rank, collective.tag, collective.tensor)] += count
+    return found
+
+
+def _with(graphs: Mapping[int, Graph], kind: str) -> Iterator[tuple[int, int, Collective, int]]:
+    """Yield rank, partner, communication and count of those of a kind whose partner is given, too."""
     for rank, graph in graphs.items():
         for collective, count in graph.collectives.items():
-            peer = collective.group[0] if collective.group else rank
-            if peer not in graphs:
-                continue
-            if collective.kind == "Send":
-                sent[Message(rank, peer, collective.tag, collective.tensor)] += count
-            elif collective.kind == "Receive":
-                awaited[Message(peer, rank, collective.tag, collective.tensor)] += count
-    lost = [f"sent and never received: {message}" for message in (sent - awaited)]
-    return lost + [f"awaited and never sent: {message}" for message in (awaited - sent)]
+            if collective.kind == kind and collective.group[0] in graphs:
+                yield rank, collective.group[0], collective, count
