@@ -32,12 +32,8 @@ def main(argv: list[str]) -> int:
     if stages:
         lines += ["", *table.of_stages(stages), *table.LEFT_OUT]
     for stage in stages:
-        lines += [
-            "",
-            *table.of_traffic(stage),
-            f"stage {stage.number}, checks:",
-            *table.of_checks(checks[stage.number]),
-        ]
+        lines += [line for graph in stage.compiled[0].graphs for line in ("", *table.of_traffic(stage, graph))]
+        lines += [f"stage {stage.number}, checks:", *table.of_checks(checks[stage.number])]
     lines += ["", *table.of_checks(between)] if len(stages) > 1 else []
     for failed in failures:
         lines += ["", *table.of_failure(failed)]

@@ -5,7 +5,7 @@ stages[0].peak_bytes
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,16 +14,19 @@ from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.dryrun.depth import Layers, Trend, first, overrides, sample, stage_layers, trend
-from mindcode.dryrun.ir import Graph, newest_graph, read_graph
+from mindcode.dryrun.ir import Graph, dumped_graphs, read_graph
 from mindcode.dryrun.job import Answer, Job
 from mindcode.dryrun.runner import run
 from mindcode.parallel.dims import ParallelDims
 from mindcode.utils.errors import UserError
+from mindcode.utils.lookup import lookup
 
 MICRO_BATCHES = 4
 """Micro-batches of a compilation: the peak does not depend on their number once every stage has one to work on."""
-JIT_LEVEL = "O1"
-"""MindSpore's own back end: the stub has nothing to say to CANN's graph engine, O2."""
+INSTEAD = {"O2": "O1"}
+"""Levels of the compiler that others stand for: O2 is CANN's own graph engine, which a stub cannot be."""
+GRAPHS = {"train": ("step",), "finetune": ("step",), "predict": ("prefill", "decode")}
+"""What is compiled, by run_mode, in this order."""
 _HOST_BASE, _HOST_PER_LAYER = 1 << 30, 100 << 20
 """Memory that a compilation takes on this machine: MindSpore itself, and each layer of the network."""
 
@@ -46,7 +49,8 @@ class Compiled:
     layers: Layers
     job: Job
     answer: Answer
-    graph: Graph
+    graphs: Mapping[str, Graph]
+    """By the names in GRAPHS."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class _Task(NamedTuple):
 
 def dry_run(config: RunConfig, request: Request) -> Outcome:
     """Compile each stage that is asked for; UserError for a number of layers that does not fit the stages."""
-    dims = ParallelDims.of(config)
+    dims, names = ParallelDims.of(config), lookup(GRAPHS, config.run_mode, "run_mode")
     folder = Path(config.output_dir).resolve() / "dryrun" / request.config.stem
     shutil.rmtree(folder, ignore_errors=True)
     tasks = [
@@ -109,7 +113,7 @@ def dry_run(config: RunConfig, request: Request) -> Outcome:
     broken = {failed.stage for failed in failures}
     stages = []
     for number in request.stages:
-        compiled = tuple(_compiled(task, answer) for task, answer in pairs if task.stage == number not in broken)
+        compiled = tuple(_compiled(task, answer, names) for task, answer in pairs if task.stage == number not in broken)
         if compiled:
             stages.append(Stage(number, dims.pipeline_group(0)[number], _meant(config, request, compiled), compiled))
     return Outcome(tuple(stages), failures)
@@ -120,6 +124,11 @@ def micro_batches(config: RunConfig) -> int:
     return min(micro_batches_per_step(config), max(MICRO_BATCHES, ParallelDims.of(config).pipeline_stage))
 
 
+def jit_level(config: RunConfig) -> str:
+    """Return the level that is compiled."""
+    return INSTEAD.get(config.context.jit_level, config.context.jit_level)
+
+
 def _meant(config: RunConfig, request: Request, compiled: Sequence[Compiled]) -> RunConfig:
     if request.layers in (None, "full"):
         return config
@@ -127,8 +136,10 @@ def _meant(config: RunConfig, request: Request, compiled: Sequence[Compiled]) ->
     return load_config(request.config, (*request.overrides, *shape))
 
 
-def _compiled(task: _Task, answer: Answer) -> Compiled:
-    return Compiled(task.layers, task.job, answer, read_graph(newest_graph(Path(task.job.folder))))
+def _compiled(task: _Task, answer: Answer, names: Sequence[str]) -> Compiled:
+    files = dumped_graphs(Path(task.job.folder), len(names))
+    graphs = {name: read_graph(file) for name, file in zip(names, files, strict=True)}
+    return Compiled(task.layers, task.job, answer, graphs)
 
 
 def _depths(config: RunConfig, request: Request, stage: int) -> tuple[Layers, ...]:
@@ -152,7 +163,7 @@ def _job(config: RunConfig, request: Request, stage: int, layers: Layers, folder
         ("context.device_target", "Ascend"),
         ("context.device_id", "0"),
         ("context.save_graphs", "False"),
-        ("context.jit_config.jit_level", JIT_LEVEL),
+        ("context.jit_config.jit_level", jit_level(config)),
         (key, count),
     )
     every = (*request.overrides, *shape, *fixed)

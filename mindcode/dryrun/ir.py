@@ -1,6 +1,7 @@
 """Reads the graph that MindSpore's front end made for one rank, from the text file in which it is dumped.
 
-    graph = read_graph(newest_graph(folder))
+    (path,) = dumped_graphs(folder, 1)
+    graph = read_graph(path)
     graph.parameters, graph.operators, graph.collectives
 
 The file is the one of the pass "validate": everything is inlined, sharded and differentiated, nothing is fused yet, and
@@ -21,8 +22,8 @@ PASS = "validate"
 """MindSpore's name of the pass, for its variable MS_DEV_DUMP_IR_PASSES."""
 
 COLLECTIVES = ("AllReduce", "AllGather", "ReduceScatter", "AlltoAll", "Broadcast", "Send", "Receive")
-FORWARD, BACKWARD, STEP = "forward", "backward", "step"
-"""Where an operator stands: in the passes over a micro-batch, or in what is done once a step."""
+FORWARD, BACKWARD, STEP = "forward", "backward", "once a step"
+"""Where an operator stands: in the passes over a micro-batch, or outside of them."""
 
 BYTES = {
     "Bool": 1,
@@ -94,16 +95,21 @@ _OPERATOR = re.compile(r"^ +%\d+\([^)]*\) = (?:PrimFunc_|\w+::S-Prim-)?(\w+)\(")
 _TENSOR = re.compile(r"<(?:Ref\[)?Tensor\[(\w+)\]\]?, \(([\d, ]*)\)")
 _STRATEGY = re.compile(r"in_strategy: \((\(.*?\))\)[,}]")
 _GROUP = re.compile(r"group_rank_ids: \(([\d, ]*)\)")
+_OWN_GROUP = re.compile(r'group: "ranks_(\d[\d_]*)"')
+"""The name of a group that mindcode made itself."""
 _PEER = re.compile(r"(?:dest|src)_rank: I64\((\d+)\)")
 _TAG = re.compile(r"sr_tag: I64\((\d+)\)")
 
 
-def newest_graph(folder: Path) -> Path:
-    """Return the largest dump of the pass below `folder`; UserError when there is none."""
-    files = sorted(folder.rglob(f"*_{PASS}_*.ir"), key=lambda path: path.stat().st_size)
-    if not files:
-        raise UserError(f"{folder}: MindSpore wrote no graph; expected a file *_{PASS}_*.ir")
-    return files[-1]
+def dumped_graphs(folder: Path, count: int) -> list[Path]:
+    """Return the `count` largest dumps of the pass below `folder`, in the order in which they were compiled.
+
+    The others are of helpers: MindSpore compiles a graph for every conversion of a tensor. UserError when some lack.
+    """
+    files = sorted(folder.rglob(f"*_{PASS}_*.ir"), key=lambda path: path.stat().st_size)[-count:]
+    if len(files) < count:
+        raise UserError(f"{folder}: MindSpore wrote {len(files)} graphs; expected {count} files *_{PASS}_*.ir")
+    return sorted(files, key=lambda path: int(path.stem.rpartition("_")[2]))
 
 
 def read_graph(path: Path) -> Graph:
@@ -135,8 +141,8 @@ def _strategy(line: str) -> tuple[Shape, ...]:
 
 
 def _collective(kind: str, line: str, types: str) -> Collective:
-    found = _GROUP.search(line)
-    group = _numbers(found[1]) if found else ()
+    found = _GROUP.search(line) or _OWN_GROUP.search(line)
+    group = _numbers(found[1].replace("_", ",")) if found else ()
     tensor = max(_tensors(types), key=lambda tensor: tensor.bytes)
     peer, tag = _PEER.search(line), _TAG.search(line)
     if kind in ("Send", "Receive") and peer and tag:

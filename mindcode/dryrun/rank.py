@@ -21,6 +21,7 @@ from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import processes_needed, rows_per_step
 from mindcode.dryrun.job import Answer, Job, read_job, write_answer
+from mindcode.generation.npu import npu_generation
 from mindcode.parallel.semi_auto_step import SCALARS
 from mindcode.runtime.context import set_context
 from mindcode.training.npu import npu_training
@@ -63,7 +64,18 @@ def compile_training(config: RunConfig, rank: int) -> None:
     training.step(rows, rows, 1.0, Tensor(np.ones(SCALARS), ms.float32))
 
 
-COMPILED: dict[str, Callable[[RunConfig, int], None]] = {"train": compile_training, "finetune": compile_training}
+def compile_generation(config: RunConfig, rank: int) -> None:
+    """Compile the prefill of the longest prompt and a decode step, and allocate for both."""
+    generation = npu_generation(config, rank)
+    generation.compile()
+    generation.rehearse()
+
+
+COMPILED: dict[str, Callable[[RunConfig, int], None]] = {
+    "train": compile_training,
+    "finetune": compile_training,
+    "predict": compile_generation,
+}
 """What is compiled, by run_mode."""
 
 

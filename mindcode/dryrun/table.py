@@ -11,9 +11,8 @@ from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.dryrun.checks import Check
 from mindcode.dryrun.depth import stage_layers
-from mindcode.dryrun.dry_run import JIT_LEVEL, Failed, Stage, micro_batches
-from mindcode.dryrun.figures import Memory, Traffic, memory_of, operators_by_kind, traffic_of
-from mindcode.dryrun.ir import STEP
+from mindcode.dryrun.dry_run import Failed, Stage, jit_level, micro_batches
+from mindcode.dryrun.figures import Memory, Traffic, memory_of, operators_by_kind, parameters_of, traffic_of
 from mindcode.parallel.dims import ParallelDims
 from mindcode.planner.memory import GIB, device_memory
 
@@ -37,8 +36,8 @@ def heading(config: RunConfig, stages: Sequence[Stage]) -> list[str]:
         lines.append(
             f"compiled with {ours} micro-batches instead of {theirs}: the peak does not depend on their number"
         )
-    if config.context.jit_level != JIT_LEVEL:
-        lines.append(f"compiled at jit_level {JIT_LEVEL} instead of {config.context.jit_level}")
+    if config.context.jit_level != jit_level(config):
+        lines.append(f"compiled at jit_level {jit_level(config)} instead of {config.context.jit_level}")
     return lines
 
 
@@ -51,9 +50,7 @@ def of_stages(stages: Sequence[Stage]) -> list[str]:
         ["layers", *(str(sum(stage_layers(stage.config, stage.number).values())) for stage in stages)],
         ["compile time, s", *(" + ".join(f"{each.answer.compile_seconds:.0f}" for each in s.compiled) for s in stages)],
         ["memory of the compiler, GiB", *(_gib(max(each.answer.host_bytes for each in s.compiled)) for s in stages)],
-        ["weights, GiB", *(_gib(memory.weights) for memory in memories)],
-        ["optimizer state, GiB", *(_gib(memory.optimizer) for memory in memories)],
-        ["gradients, GiB", *(_gib(memory.gradients) for memory in memories)],
+        *([f"{use}, GiB", *(_gib(memory.resident[use]) for memory in memories)] for use in memories[0].resident),
         ["activations and the rest, GiB", *(_gib(memory.passing) for memory in memories)],
         ["peak, GiB", *(_gib(memory.peak) for memory in memories)],
         ["max_device_memory", *(_fits(stage.config, memory) for stage, memory in zip(stages, memories, strict=True))],
@@ -61,13 +58,14 @@ def of_stages(stages: Sequence[Stage]) -> list[str]:
     return aligned(rows)
 
 
-def of_traffic(stage: Stage) -> list[str]:
+def of_traffic(stage: Stage, graph: str) -> list[str]:
     """Return what one NPU of a stage communicates in one step."""
-    found = traffic_of(stage)
+    found = traffic_of(stage, graph)
     rows = [[_whom(each), str(each.collective.tensor), f"{each.count} x", _gib(each.bytes) + " GiB"] for each in found]
     more = [f"  and {len(found) - SHOWN} smaller kinds"] if len(found) > SHOWN else []
     total = _gib(sum(each.bytes for each in found))
-    return [f"stage {stage.number}, communication of one step, {total} GiB:", *indented(aligned(rows[:SHOWN])), *more]
+    title = f"stage {stage.number}, communication of one {graph}, {total} GiB:"
+    return [title, *indented(aligned(rows[:SHOWN])), *more] if found else []
 
 
 def of_checks(checks: Sequence[Check]) -> list[str]:
@@ -101,9 +99,11 @@ def plain(stage: Stage, checks: Sequence[Check]) -> dict[str, Any]:
             for each in stage.compiled
         ],
         "memory": {**asdict(memory_of(stage)), "peak": memory_of(stage).peak},
-        "traffic": [{**asdict(each), "bytes": each.bytes} for each in traffic_of(stage)],
-        "operators": operators_by_kind(deepest),
-        "parameters": {name: asdict(tensor) for name, tensor in deepest.graph.parameters.items()},
+        "traffic": {
+            name: [{**asdict(each), "bytes": each.bytes} for each in traffic_of(stage, name)] for name in deepest.graphs
+        },
+        "operators": {name: operators_by_kind(graph) for name, graph in deepest.graphs.items()},
+        "parameters": {name: asdict(tensor) for name, tensor in parameters_of(deepest).items()},
         "checks": [check._asdict() for check in checks],
     }
 
@@ -121,13 +121,18 @@ def indented(lines: Sequence[str]) -> list[str]:
 
 def _whom(traffic: Traffic) -> str:
     collective = traffic.collective
-    when = "once a step" if collective.phase == STEP else collective.phase
-    ranks = ", ".join(map(str, collective.group)) if len(collective.group) <= 8 else f"{len(collective.group)} ranks"
-    return (
-        f"{collective.kind} {when}, ranks {ranks}"
-        if len(collective.group) > 1
-        else f"{collective.kind} {when}, {ranks}"
-    )
+    if collective.kind in ("Send", "Receive"):
+        direction = "to" if collective.kind == "Send" else "from"
+        return f"{collective.kind} {collective.phase}, {direction} rank {collective.group[0]}"
+    return f"{collective.kind} {collective.phase}, ranks {_runs(collective.group)}"
+
+
+def _runs(ranks: Sequence[int]) -> str:
+    """Return ranks in words: 0-7 for neighbours, 0-24 in steps of 8 for others."""
+    step = ranks[1] - ranks[0] if len(ranks) > 1 else 1
+    if len(ranks) < 3 or tuple(ranks) != tuple(range(ranks[0], ranks[-1] + 1, step)):
+        return ", ".join(map(str, ranks))
+    return f"{ranks[0]}-{ranks[-1]}" + (f" in steps of {step}" if step > 1 else "")
 
 
 def _fits(config: RunConfig, memory: Memory) -> str:
