@@ -102,9 +102,13 @@ class Case:
 
 
 def launch(
-    cases: Sequence[str], processes: int, folder: Path, launcher: Sequence[str] = ("mindcode", "launch")
+    cases: Sequence[str],
+    processes: int,
+    folder: Path,
+    launcher: Sequence[str] = ("mindcode", "launch"),
+    worker: Path = WORKER,
 ) -> list[dict[str, np.ndarray]]:
-    """Run the named cases of tests/parallel/cases.py; return what each rank left in its .npz file.
+    """Run the named cases of a worker, by default tests/parallel/cases.py; return what each rank left in its .npz.
 
     Under another launcher than ours, such as MindSpore's msrun, groups add up through AllReduce instead of memory.
     """
@@ -113,7 +117,7 @@ def launch(
     scripts = Path(sys.executable).parent
     environment = os.environ | {"PYTHONPATH": str(WORKER.parent.parent), "PATH": f"{scripts}:{os.environ['PATH']}"}
     command = [scripts / launcher[0], *launcher[1:], *(f"--{name}={value}" for name, value in flags.items())]
-    command += [WORKER, folder, *cases]
+    command += [worker, folder, *cases]
     done = subprocess.run(command, cwd=folder, env=environment, timeout=600, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return [dict(np.load(folder / f"rank_{rank}.npz")) for rank in range(processes)]
