@@ -6,6 +6,8 @@
 The rows are the results that MindSpore's gradients read again, as its memory tracker shows them in the compiled step.
 """
 
+import functools
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
@@ -97,6 +99,7 @@ PASSING = (
 """In use for a moment, in the backward pass of a layer."""
 
 
+@functools.cache
 def kept_by_layer(sizes: Sizes, recompute: Recompute) -> int:
     """Return the bytes that one layer keeps of one micro-batch."""
     return total_of(sizes, rows_of_layer(sizes, recompute))
@@ -114,7 +117,8 @@ def rows_of_layer(sizes: Sizes, recompute: Recompute) -> tuple[Kept, ...]:
 def kept_by_stage(config: RunConfig, stage: int) -> int:
     """Return the bytes of all layers of a stage for all micro-batches that it has begun and not ended."""
     sizes, choices = Sizes.of(config), recompute_of_layers(config)
-    layers = sum(kept_by_layer(sizes, choices[layer]) for layer in layers_of_stages(config)[stage])
+    counts = Counter(choices[layer] for layer in layers_of_stages(config)[stage])
+    layers = sum(count * kept_by_layer(sizes, kind) for kind, count in counts.items())
     return (layers + mask_bytes(sizes)) * in_flight(config, stage)
 
 

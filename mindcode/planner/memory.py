@@ -7,15 +7,12 @@ Weights and optimizer state are the compiled graph's to the byte. The rest is wh
 step, as far as a table can say; the workspace of its kernels, HCCL's buffers and the driver come on top.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
 from mindcode.config.optimizers import RULES
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.parallel.dims import ParallelDims
-from mindcode.parallel.plan import Placement, blocks_on
 from mindcode.planner.activations import (
     HEAD,
     PASSING,
@@ -27,7 +24,7 @@ from mindcode.planner.activations import (
 )
 from mindcode.planner.layout import layers_of_stages
 from mindcode.planner.shapes import BYTES, Sizes
-from mindcode.planner.weights import gathered_blocks, weight_bytes, weight_size, whole_blocks
+from mindcode.planner.weights import StageWeights, stage_weights
 from mindcode.utils.lookup import lookup
 
 GIB = 2**30
@@ -71,43 +68,37 @@ def rank_memory(config: RunConfig, rank: int) -> RankMemory:
 
 
 def _training(config: RunConfig, rank: int) -> RankMemory:
-    stage, blocks = ParallelDims.of(config).coordinates(rank).stage, blocks_on(config, rank)
-    gradients, kept = _gradients(config, rank), kept_by_stage(config, stage)
+    stage = ParallelDims.of(config).coordinates(rank).stage
+    weights, kept = stage_weights(config, stage), kept_by_stage(config, stage)
+    gradients = _gradients(config, weights)
     if micro_batches_per_step(config) == 1:
         # gradients take the place of activations as these are used up
         kept = max(kept - gradients, 0)
     return RankMemory(
-        parameters=weight_bytes(config, blocks),
+        parameters=weights.held.bytes,
         gradients=gradients,
-        optimizer_state=_state_bytes(config, blocks),
+        optimizer_state=_state(config, weights),
         activations=kept,
-        other=_gathered(config, rank) + _constants(config) + _passing(config, stage),
-        update=_update(blocks),
+        other=_gathered(config, weights) + _constants(config) + _passing(config, stage),
+        update=_update(weights),
     )
 
 
-def _state_bytes(config: RunConfig, blocks: Mapping[str, Placement]) -> int:
-    """Two moments of fp32; where the optimizer keeps one, a copy of every weight in half precision, too."""
-    has_copy = lookup(RULES, config.optimizer.type, "optimizer.type").master_copy
-    numbers = 0
-    for name, block in blocks.items():
-        numbers += prod(block.shape) * (3 if has_copy and weight_size(config, name) < 4 else 2)
-    return 4 * numbers
-
-
-def _gradients(config: RunConfig, rank: int) -> int:
+def _gradients(config: RunConfig, weights: StageWeights) -> int:
     """In the formats of the weights; sums are whole, unless they are to be shared by the replicas."""
     shared = config.parallel.parallel_optimizer_config.gradient_accumulation_shard
-    if micro_batches_per_step(config) == 1 or shared:
-        return weight_bytes(config, blocks_on(config, rank))
-    return weight_bytes(config, whole_blocks(config, rank))
+    return weights.held.bytes if micro_batches_per_step(config) == 1 or shared else weights.whole.bytes
 
 
-def _gathered(config: RunConfig, rank: int) -> int:
+def _state(config: RunConfig, weights: StageWeights) -> int:
+    """Two moments in fp32; where the optimizer keeps one, a copy of what is in half precision, too."""
+    copies = weights.held.half_numbers if lookup(RULES, config.optimizer.type, "optimizer.type").master_copy else 0
+    return 4 * (2 * weights.held.numbers + copies)
+
+
+def _gathered(config: RunConfig, weights: StageWeights) -> int:
     """Weights that replicas share are gathered once a step and then stay, unless they are to be gathered again."""
-    if config.recompute_config.parallel_optimizer_comm_recompute:
-        return 0
-    return weight_bytes(config, gathered_blocks(config, rank))
+    return 0 if config.recompute_config.parallel_optimizer_comm_recompute else weights.shared.bytes
 
 
 def _constants(config: RunConfig) -> int:
@@ -120,10 +111,8 @@ def _constants(config: RunConfig) -> int:
 def _passing(config: RunConfig, stage: int) -> int:
     """What is in use for a moment in the middle of a stage's work: at its last layer, or in the head and the loss."""
     sizes, choices = Sizes.of(config), recompute_of_layers(config)
-    again = max(
-        kept_by_layer(sizes, Recompute.NOTHING) - kept_by_layer(sizes, choices[layer])
-        for layer in layers_of_stages(config)[stage]
-    )
+    kinds = {choices[layer] for layer in layers_of_stages(config)[stage]}
+    again = kept_by_layer(sizes, Recompute.NOTHING) - min(kept_by_layer(sizes, kind) for kind in kinds)
     layer = total_of(sizes, PASSING) + _largest_gradient(sizes) + again
     is_last = stage == ParallelDims.of(config).pipeline_stage - 1
     return max(layer, total_of(sizes, HEAD)) if is_last else layer
@@ -135,18 +124,19 @@ def _largest_gradient(sizes: Sizes) -> int:
     return model.ffn_size // sizes.parts * model.hidden_size * BYTES[model.param_init_type]
 
 
-def _update(blocks: Mapping[str, Placement]) -> int:
+def _update(weights: StageWeights) -> int:
     """The scaled gradients, in fp32 and of all weights at once."""
-    return 4 * sum(prod(block.shape) for block in blocks.values())
+    return 4 * weights.held.numbers
 
 
 def _forward_only(config: RunConfig, rank: int) -> RankMemory:
     """Weights as the plan cuts them, and in prediction the paged key/value cache."""
     sizes, model = Sizes.of(config), config.model.model_config
     cached = model.num_blocks * model.block_size if model.use_past else 0
-    layers = len(layers_of_stages(config)[ParallelDims.of(config).coordinates(rank).stage])
+    stage = ParallelDims.of(config).coordinates(rank).stage
+    layers = len(layers_of_stages(config)[stage])
     return RankMemory(
-        parameters=weight_bytes(config, whole_blocks(config, rank)),
+        parameters=stage_weights(config, stage).whole.bytes,
         gradients=0,
         optimizer_state=0,
         activations=layers * cached * sizes.bytes_per_token("kv_heads", "compute") * 2,

@@ -4,6 +4,7 @@ sizes = Sizes.of(config)
 sizes.bytes_of("t", "width", "compute")      # a micro-batch's residual stream on this rank
 """
 
+import functools
 from dataclasses import dataclass
 
 from mindcode.config.model_schema import ModelConfig
@@ -44,12 +45,12 @@ class Sizes:
         """Return the bytes of one token of it."""
         return self._widths[width] * BYTES[format_of(self.model, form)]
 
-    @property
+    @functools.cached_property
     def _tokens(self) -> dict[str, int]:
         """By letter, as in parallel/strategies.py: d, all of the micro-batch; t, those of the residual stream."""
         return {"d": self.tokens, "t": self.tokens // self.parts if self.is_sliced else self.tokens}
 
-    @property
+    @functools.cached_property
     def _widths(self) -> dict[str, int]:
         """Elements for a token on this rank, by what they are."""
         model, heads = self.model, self.model.num_heads // self.parts

@@ -13,7 +13,7 @@ from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step, processes_needed, rows_per_step
 from mindcode.model.stats import head_flops_per_token, layer_flops_per_token
 from mindcode.parallel.dims import Coordinates, ParallelDims
-from mindcode.planner.activations import Recompute, recompute_of_layers
+from mindcode.planner.activations import Recompute, kept_by_layer, recompute_of_layers
 from mindcode.planner.layout import layers_of_stages, machine_of
 from mindcode.planner.shapes import Sizes
 from mindcode.planner.traffic import Message, stage_traffic
@@ -24,6 +24,8 @@ LINKS = 196e9
 """Nominal bytes a second that one NPU sends to others of its machine."""
 NETWORK = 25e9
 """Nominal bytes a second that one NPU sends to other machines: one port of 200 Gbit/s."""
+MEMORY = 1.6e12
+"""Nominal bytes a second of one NPU's memory, through which cheap operations that are computed again pass twice."""
 
 SHARE = 0.5245
 """Of the nominal speeds; see the fit in tests/unit/planner/test_speed.py."""
@@ -89,9 +91,7 @@ def _seconds(config: RunConfig, stage: int) -> _Seconds:
     seconds = {"micro-batch": 0.0, "step": 0.0}
     for message in stage_traffic(config, stage):
         seconds[message.every] += _transfer(config, stage, message)
-    return _Seconds(
-        _work(config, stage) / PEAK_FLOPS + seconds["micro-batch"] / micro_batches_per_step(config), seconds["step"]
-    )
+    return _Seconds(_work(config, stage) + seconds["micro-batch"] / micro_batches_per_step(config), seconds["step"])
 
 
 def _transfer(config: RunConfig, stage: int, message: Message) -> float:
@@ -102,10 +102,13 @@ def _transfer(config: RunConfig, stage: int, message: Message) -> float:
 
 
 def _work(config: RunConfig, stage: int) -> float:
-    """Operations of one NPU for one micro-batch: forward, twice as much backward, and what is repeated."""
-    sizes, model, choices = Sizes.of(config), config.model.model_config, recompute_of_layers(config)
-    passes = sum(4 if choices[layer] is Recompute.ALL else 3 for layer in layers_of_stages(config)[stage])
+    """Seconds of one NPU for a micro-batch: forward, twice as much backward, and what is computed again."""
+    sizes, model, own = Sizes.of(config), config.model.model_config, layers_of_stages(config)[stage]
+    choices = recompute_of_layers(config)
+    passes = sum(4 if choices[layer] is Recompute.ALL else 3 for layer in own)
     flops = passes * layer_flops_per_token(model, model.seq_length)
     if stage == ParallelDims.of(config).pipeline_stage - 1:
         flops += 3 * head_flops_per_token(model)
-    return flops * sizes.tokens / sizes.parts
+    cheap = sum(choices[layer] is Recompute.CHEAP for layer in own)
+    passed = 2 * cheap * (kept_by_layer(sizes, Recompute.NOTHING) - kept_by_layer(sizes, Recompute.CHEAP))
+    return flops * sizes.tokens / sizes.parts / PEAK_FLOPS + passed / MEMORY

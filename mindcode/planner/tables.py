@@ -1,8 +1,10 @@
 """A summary and a search as text for a terminal."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from mindcode.planner.memory import GIB, RankMemory
+from mindcode.planner.search import Found
 from mindcode.planner.speed import PUBLISHED
 from mindcode.planner.summary import RunSummary, StagePlan
 
@@ -15,6 +17,30 @@ def summary_text(summary: RunSummary) -> str:
     if summary.is_training:
         parts += [_traffic(summary), _speed(summary)]
     return "\n\n".join(parts)
+
+
+def search_text(found: Sequence[Found], devices: int, shown: int) -> str:
+    """Return the best candidates, one a line."""
+    if not found:
+        return f"no split over {devices} devices fits; raise context.max_device_memory, or take more devices"
+    rows = [
+        [
+            *(str(degree) for degree in astuple(one.candidate.dims)),
+            str(one.candidate.batch_size),
+            str(one.candidate.micro_batches),
+            one.candidate.recompute,
+            "shared" if one.candidate.shards_optimizer else "whole",
+            gib(one.memory.total),
+            f"{one.estimate.tokens_per_second:,.0f}",
+        ]
+        for one in found[:shown]
+    ]
+    heads = ["dp", "tp", "pp", "rows", "micro-batches", "recompute", "optimizer", "peak GiB", "tokens/s/NPU"]
+    settings = " ".join(f"--{key} {value}" for key, value in found[0].candidate.settings.items())
+    return (
+        f"{len(found)} splits over {devices} devices fit; the speed is an estimate\n{table(heads, rows)}\n\n"
+        f"the first of them: {settings}"
+    )
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,16 +7,14 @@ The rows are the collectives that MindSpore inserts for the plan, as they stand 
 """
 
 from dataclasses import dataclass
-from math import prod
 
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.parallel.dims import Coordinates, ParallelDims
-from mindcode.parallel.plan import Placement, Role, rule_for
 from mindcode.planner.activations import Recompute, recompute_of_layers
 from mindcode.planner.layout import layers_of_stages
 from mindcode.planner.shapes import Sizes
-from mindcode.planner.weights import gathered_blocks, weight_bytes, whole_blocks
+from mindcode.planner.weights import Amount, stage_weights
 
 Group = tuple[int, ...]
 
@@ -59,6 +57,7 @@ class _Stage:
         self.dims, self.sizes = ParallelDims.of(config), Sizes.of(config)
         self.rank = self.dims.rank(Coordinates(stage, 0, 0))
         self.tensor, self.data = self.dims.tensor_group(self.rank), self.dims.data_group(self.rank)
+        self.weights = stage_weights(config, stage)
         self.micro_batches = micro_batches_per_step(config)
 
     def stream(self) -> list[Message]:
@@ -83,9 +82,13 @@ class _Stage:
                 messages += [self._streams("AllGather", "head", 1), self._streams("ReduceScatter", "head", 1)]
             else:
                 messages.append(self._streams("AllReduce", "head", 1))
-            losses = 5 * self.micro_batches
+            # of every token the largest logit, the sum and the target's, two of them on the way back; two sums over all
+            tokens, sums = 5 * self.micro_batches, 3 * self.micro_batches
             size = self.sizes.bytes_of("d", "one", "float32")
-            messages.append(Message("AllReduce", "loss", "micro-batch", self.tensor, losses, losses * size))
+            messages += [
+                Message("AllReduce", "loss", "micro-batch", self.tensor, tokens, tokens * size),
+                Message("AllReduce", "loss", "micro-batch", self.data, sums, sums * 4),
+            ]
         return messages
 
     def neighbours(self) -> list[Message]:
@@ -100,21 +103,17 @@ class _Stage:
 
     def replicas(self) -> list[Message]:
         """Matrices: weights that are shared are gathered and their gradients scattered, others are summed."""
-        shared = gathered_blocks(self.config, self.rank)
-        held = {n: b for n, b in whole_blocks(self.config, self.rank).items() if rule_for(n).role is not Role.NORM}
-        rest = {name: block for name, block in held.items() if name not in shared}
         return [
-            self._weights("AllGather", "weights", shared),
-            self._weights("ReduceScatter", "gradients", shared),
-            self._weights("AllReduce", "gradients", rest),
+            self._weights("AllGather", "weights", self.weights.shared),
+            self._weights("ReduceScatter", "gradients", self.weights.shared),
+            self._weights("AllReduce", "gradients", self.weights.copied),
         ]
 
     def norms(self) -> list[Message]:
-        """Vectors are on all ranks of a stage."""
-        held = {n: b for n, b in whole_blocks(self.config, self.rank).items() if rule_for(n).role is Role.NORM}
+        """Gradients of vectors, in fp32, which are on all ranks of a stage."""
         stage = tuple(r for r in range(self.dims.world_size) if self.dims.coordinates(r).stage == self.stage)
-        size = 4 * sum(prod(block.shape) for block in held.values())
-        return [Message("AllReduce", "norm gradients", "step", stage, len(held), size)]
+        norms = self.weights.norms
+        return [Message("AllReduce", "norm gradients", "step", stage, norms.tensors, 4 * norms.numbers)]
 
     def everyone(self) -> list[Message]:
         """The sum of the squares of all gradients."""
@@ -127,5 +126,5 @@ class _Stage:
             kind, purpose, "micro-batch", self.tensor, count, count * self.sizes.bytes_of("d", "width", "compute")
         )
 
-    def _weights(self, kind: str, purpose: str, blocks: dict[str, Placement]) -> Message:
-        return Message(kind, purpose, "step", self.data, len(blocks), weight_bytes(self.config, blocks))
+    def _weights(self, kind: str, purpose: str, weights: Amount) -> Message:
+        return Message(kind, purpose, "step", self.data, weights.tensors, weights.bytes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mindcode.cli.plan import main
+from mindcode.utils.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name != "base")
@@ -60,6 +61,36 @@ def test_what_does_not_fit_is_said_and_strict_makes_it_an_exit_code(capsys: pyte
     assert main(arguments) == 0
     assert "DOES NOT FIT" in capsys.readouterr().out
     assert main([*arguments, "--strict"]) == 1
+
+
+def test_the_picture_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", str(FINETUNE), "--svg", str(tmp_path / "plan.svg")]) == 0
+    assert (tmp_path / "plan.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert "memory in GiB" in capsys.readouterr().out
+
+
+def test_a_search_lists_what_fits_and_how_to_set_it(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", str(FINETUNE), "--search"]
+    assert main([*arguments, "--devices", "32"]) == 0
+    text = capsys.readouterr().out
+    assert "splits over 32 devices fit; the speed is an estimate" in text
+    assert "--parallel_config.model_parallel" in text
+    assert main([*arguments, "--json"]) == 0
+    best = json.loads(capsys.readouterr().out)[0]
+    assert set(best) == {"settings", "memory", "estimate"}
+
+
+def test_a_search_without_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", str(FINETUNE), "--search", "--devices", "2"]
+    assert main(arguments) == 0
+    assert "no split over 2 devices fits" in capsys.readouterr().out
+    assert main([*arguments, "--strict"]) == 1
+
+
+@pytest.mark.parametrize("more", [["--devices", "4"], ["--search", "--svg", "x.svg"]])
+def test_flags_that_do_not_go_together(more: list[str]) -> None:
+    with pytest.raises(UserError, match="--search"):
+        main(["--config", str(FINETUNE), *more])
 
 
 def test_bad_degrees_are_one_line() -> None:
