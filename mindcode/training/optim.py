@@ -113,7 +113,8 @@ class AdamW(nn.Cell):
         rate, decay, beta1, beta2, power1, power2, eps = numbers
         gradient = self.cast(gradient, ms.float32) * scale
         if self.can_skip:
-            gradient = self.select(ok, gradient, ops.zeros_like(gradient))
+            # any finite tensor will do, for its share is 0; zeros would be a constant of this size on the device
+            gradient = self.select(ok, gradient, first)
         if in_fp32:
             if decayed:
                 self.assign(target, target * decay)
