@@ -12,9 +12,6 @@ import numpy as np
 
 from mindcode.utils.errors import UserError
 
-NOWHERE = -1
-"""The slot of a key that is not stored."""
-
 
 @dataclass(frozen=True)
 class BlockTables:
@@ -38,9 +35,3 @@ class BlockTables:
         """Return the slot of each position, int32: number of the block · block_size + place in the block."""
         blocks = self.tables[rows, positions // self.block_size]
         return (blocks * self.block_size + positions % self.block_size).astype(np.int32)
-
-    def padded_slots(self, row: int, count: int, size: int) -> np.ndarray:
-        """Return the slots of a row's first `count` positions, followed by NOWHERE up to `size`."""
-        slots = np.full(size, NOWHERE, np.int32)
-        slots[:count] = self.slots(row, np.arange(count))
-        return slots

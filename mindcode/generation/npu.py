@@ -77,13 +77,13 @@ class PagedExecutor:
         return self._predict(self.decode_arguments(tokens, positions))
 
     def prefill_arguments(self, lane: Lane) -> Arguments:
-        """The prompt in front, padding that is stored nowhere behind it."""
+        """The prompt, and padding behind it, whose keys are replaced before they are ever seen."""
         count = len(lane.ids)
         size = next(length for length in self.lengths if length >= count)
-        tokens = np.zeros(size, np.int32)
+        tokens, positions = np.zeros(size, np.int32), np.arange(size)
         tokens[:count] = lane.ids
-        slots, row = self.blocks.padded_slots(lane.row, count, size), self.blocks.tables[lane.row : lane.row + 1]
-        return Arguments(tokens, np.arange(size), slots, row, np.array([count]), np.array([count - 1]))
+        slots, table = self.blocks.slots(lane.row, positions), self.blocks.tables[lane.row : lane.row + 1]
+        return Arguments(tokens, positions, slots, table, np.array([count]), np.array([count - 1]))
 
     def decode_arguments(self, tokens: np.ndarray, positions: np.ndarray) -> Arguments:
         """One token of every row."""

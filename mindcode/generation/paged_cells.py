@@ -75,8 +75,9 @@ def paged_kernels(parts: int) -> Kernels:
 class PagedStep(nn.Cell):
     """A prefill or a decode step: -> most likely next ids of all processes [N], own logits [N, V].
 
-    tokens, positions, slots [T]; tables [R, M] and lengths [R] of the R rows that the tokens belong to, T/R tokens
-    each; last [N]: the tokens whose successors are asked for. int32.
+    tokens, positions, slots [T]; tables [R, M] and batch_valid_length [R] of the R rows that the tokens belong to, T/R
+    tokens each; last [N]: the tokens whose successors are asked for. int32. The kernel of PagedAttention does not read
+    the lengths from its own argument but from that of the graph with this very name, which stays on the host.
     """
 
     def __init__(self, config: ModelConfig, model: LlamaForCausalLM, longest: int, group: Group) -> None:
@@ -90,10 +91,10 @@ class PagedStep(nn.Cell):
         self.most_likely = most_likely_over(group, config.vocab_size // group.size)
 
     def construct(
-        self, tokens: Tensor, positions: Tensor, slots: Tensor, tables: Tensor, lengths: Tensor, last: Tensor
+        self, tokens: Tensor, positions: Tensor, slots: Tensor, tables: Tensor, batch_valid_length: Tensor, last: Tensor
     ) -> tuple[Tensor, Tensor]:
         cos_T11E, sin_T11E = self.gather(self.cos, positions, 0), self.gather(self.sin, positions, 0)
-        network, plan = self.model.model, (slots, tables, lengths, self.mask)
+        network, plan = self.model.model, (slots, tables, batch_valid_length, self.mask)
         x_TD = network.tok_embeddings(tokens)
         for layer in network.layers:
             x_TD = layer(x_TD, plan, cos_T11E, sin_T11E)

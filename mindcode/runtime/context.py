@@ -5,7 +5,7 @@ import os
 import mindspore as ms
 
 from mindcode.config.schema import ContextConfig
-from mindcode.runtime.env import dump_graphs, keep_compiler_files_out_of_sight
+from mindcode.runtime.env import dump_graphs, keep_compiler_files_out_of_sight, use_kernels_of_cann
 from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import lookup
 
@@ -27,7 +27,11 @@ def set_context(context: ContextConfig) -> None:
 
 
 def use_inference_kernels() -> None:
-    """Let NPUs take MindSpore's kernels for inference; among them is the only one of PagedAttention."""
+    """Let NPUs take MindSpore's kernels for inference; among them is the only one of PagedAttention.
+
+    That of FlashAttentionScore has rules of its own for masks and lengths; CANN's keeps to the documented ones.
+    """
+    use_kernels_of_cann("FlashAttentionScore")
     ms.set_context(jit_config={"jit_level": "O0", "infer_boost": "on"})
 
 

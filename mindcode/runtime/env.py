@@ -24,3 +24,8 @@ def dump_graphs(level: int, folder: str) -> None:
     """Have the compiler write its graphs to `folder`: 1 the most important ones, 2 all, 3 all and as diagrams."""
     os.environ["MS_DEV_SAVE_GRAPHS"] = str(level)
     os.environ["MS_DEV_SAVE_GRAPHS_PATH"] = folder
+
+
+def use_kernels_of_cann(*operations: str) -> None:
+    """Have NPUs keep to CANN's kernels of these operations in inference, unless told otherwise."""
+    os.environ.setdefault("MS_DISABLE_INTERNAL_KERNELS_LIST", ",".join(operations))

@@ -12,11 +12,10 @@ from mindcode.model.kernels import PLAIN, Kernels
 
 
 class PlainStore(nn.Cell):
-    """ReshapeAndCache; what belongs nowhere is written to the last slot of the pool, which must be free."""
+    """ReshapeAndCache."""
 
     def construct(self, k: Tensor, v: Tensor, keys: Parameter, values: Parameter, slots: Tensor) -> Tensor:
-        blocks, size, heads, width = keys.shape
-        slots = ops.select(slots < 0, ops.full_like(slots, blocks * size - 1), slots)
+        _, size, heads, width = keys.shape
         place = ops.stack((slots // size, slots % size), -1)
         stored = ops.ScatterNdUpdate()(keys, place, k.reshape(-1, heads, width))
         return ops.depend(stored, ops.ScatterNdUpdate()(values, place, v.reshape(-1, heads, width)))

@@ -39,8 +39,7 @@ class Case:
     def config(self) -> ModelConfig:
         """Vocabulary and heads divide by two."""
         sizes = replace(small_model(seq_length=LONGEST), vocab_size=62, eos_token_id=60)
-        # 3 rows of 6 blocks, and a spare one for what is stored nowhere
-        return replace(sizes, tie_word_embeddings=self.tied, max_decode_length=LONGEST, block_size=16, num_blocks=19)
+        return replace(sizes, tie_word_embeddings=self.tied, max_decode_length=LONGEST, block_size=16, num_blocks=18)
 
     def steps(self, group: Group, batch_size: int) -> Steps:
         """This process' steps, with its blocks of weights that are random and the same for everyone."""

@@ -11,7 +11,7 @@ from helpers.letters import Letters
 from helpers.paged import plain_paged_kernels
 
 from mindcode.config.model_schema import ModelConfig
-from mindcode.generation.blocks import NOWHERE, BlockTables
+from mindcode.generation.blocks import BlockTables
 from mindcode.generation.engine import Engine
 from mindcode.generation.executor import Executor
 from mindcode.generation.npu import PagedExecutor, build_generation, paged_generation
@@ -31,7 +31,7 @@ def test_every_position_of_every_row_has_a_slot_of_its_own() -> None:
 def test_tables_need_not_be_in_order() -> None:
     blocks = BlockTables(np.array([[5, 2], [0, 7]], np.int32), block_size=4)
     assert blocks.slots(0, np.arange(6)).tolist() == [20, 21, 22, 23, 8, 9]
-    assert blocks.padded_slots(1, 5, 7).tolist() == [0, 1, 2, 3, 28, NOWHERE, NOWHERE]
+    assert blocks.slots(np.array([1, 0]), np.array([5, 5])).tolist() == [29, 9]
 
 
 def test_a_pool_that_is_too_small_is_refused() -> None:
@@ -46,12 +46,12 @@ def test_float32_is_refused(config: ModelConfig) -> None:
 
 @pytest.fixture(scope="module")
 def paged(config: ModelConfig, weights: dict[str, np.ndarray], graph_mode: None) -> PagedExecutor:
-    """Two rows of 96 tokens in 13 blocks of 16: the last one is spare, for what is stored nowhere."""
-    sizes = replace(config, max_decode_length=96, block_size=16, num_blocks=13)
+    """Two rows of 96 tokens in 12 blocks of 16."""
+    sizes = replace(config, max_decode_length=96, block_size=16, num_blocks=12)
     generation = build_generation(sizes, SINGLE, 2, plain_paged_kernels)
     generation.load(weights.items())
     assert [parameter.name for parameter in generation.weights] == list(generation.placements)
-    assert {tuple(cache.shape) for cache in generation.caches} == {(13, 16, config.kv_heads, config.head_dim)}
+    assert {tuple(cache.shape) for cache in generation.caches} == {(12, 16, config.kv_heads, config.head_dim)}
     return generation.executor
 
 
