@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from mindcode.runtime.cluster import Cluster, check_port
+from mindcode.runtime.simulation import refuse_simulation
 from mindcode.runtime.supervise import WORKER_LOG, supervise
 from mindcode.utils.errors import UserError
 
@@ -36,6 +37,7 @@ class Launch:
 def main(argv: list[str]) -> int:
     """Check what can be checked, then run the job, or have it run in the background."""
     arguments = _parser().parse_args(argv)
+    refuse_simulation(os.environ)
     launch = _launch(arguments)
     if launch.cluster.has_scheduler:
         check_port(launch.cluster)

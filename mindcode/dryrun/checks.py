@@ -56,6 +56,8 @@ def checks_of(stage: Stage) -> list[Check]:
 
 def pairing(stages: Sequence[Stage]) -> list[Check]:
     """Return whether what the stages send each other is received, for each depth that all of them compiled."""
+    if len(stages) < 2:
+        return []
     checks = []
     for compiled in zip(*(stage.compiled for stage in stages), strict=False):
         graphs = {stage.rank: each.graphs["step"] for stage, each in zip(stages, compiled, strict=True)}

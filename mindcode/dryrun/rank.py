@@ -23,7 +23,7 @@ from mindcode.config.sizes import processes_needed, rows_per_step
 from mindcode.dryrun.job import Answer, Job, read_job, write_answer
 from mindcode.generation.npu import npu_generation
 from mindcode.parallel.semi_auto_step import SCALARS
-from mindcode.runtime.context import set_context
+from mindcode.runtime.context import set_context_of_simulation
 from mindcode.training.npu import npu_training
 from mindcode.utils.errors import UserError
 
@@ -46,7 +46,7 @@ def main(path: Path) -> int:
 def simulate(job: Job) -> Answer:
     """Compile, allocate, and measure both."""
     config = load_config(Path(job.config), job.overrides)
-    set_context(config.context)
+    set_context_of_simulation(config.context)
     if processes_needed(config) > 1:
         init()
     started = time.monotonic()

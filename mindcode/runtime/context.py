@@ -6,6 +6,7 @@ import mindspore as ms
 
 from mindcode.config.schema import ContextConfig
 from mindcode.runtime.env import dump_graphs, keep_compiler_files_out_of_sight, use_kernels_of_cann
+from mindcode.runtime.simulation import refuse_simulation
 from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import lookup
 
@@ -13,8 +14,14 @@ from mindcode.utils.lookup import lookup
 def set_context(context: ContextConfig) -> None:
     """Set graph mode, device and compiler level; the same settings may be set again.
 
-    Raises UserError for a mode or device that is not supported.
+    Raises UserError for a mode or device that is not supported, and in an environment where nothing would be computed.
     """
+    refuse_simulation(os.environ)
+    set_context_of_simulation(context)
+
+
+def set_context_of_simulation(context: ContextConfig) -> None:
+    """Do the same in a process that is meant to compute nothing: a rank of a dry run."""
     if context.mode != 0:
         raise UserError(f"context.mode: {context.mode} is not supported; use 0 (graph mode)")
     use_device = lookup(DEVICE_SETTERS, context.device_target, "context.device_target")
