@@ -79,8 +79,8 @@ def _training(config: RunConfig, rank: int) -> RankMemory:
         gradients=gradients,
         optimizer_state=_state(config, weights),
         activations=kept,
-        other=_gathered(config, weights) + _constants(config) + _passing(config, stage),
-        update=_update(weights),
+        other=_gathered(config, weights) + 2 * _constants(config) + _passing(config, stage),
+        update=_update(weights) + _constants(config),
     )
 
 
@@ -102,10 +102,9 @@ def _gathered(config: RunConfig, weights: StageWeights) -> int:
 
 
 def _constants(config: RunConfig) -> int:
-    """The triangle of the mask and the rotary tables, and the slices of them that a step makes."""
+    """The triangle of the mask and the rotary tables; while the model computes there are slices of the same size."""
     model = config.model.model_config
-    tables = 2 * model.seq_length * model.head_dim * BYTES[model.rotary_dtype]
-    return 2 * (model.seq_length**2 + tables)
+    return model.seq_length**2 + 2 * model.seq_length * model.head_dim * BYTES[model.rotary_dtype]
 
 
 def _passing(config: RunConfig, stage: int) -> int:
@@ -125,8 +124,8 @@ def _largest_gradient(sizes: Sizes) -> int:
 
 
 def _update(weights: StageWeights) -> int:
-    """The scaled gradients, in fp32 and of all weights at once."""
-    return 4 * weights.held.numbers
+    """A share of all moments in fp32, and three more tensors while the largest one is updated."""
+    return 4 * (weights.held.numbers + 3 * weights.held.largest)
 
 
 def _forward_only(config: RunConfig, rank: int) -> RankMemory:
@@ -140,5 +139,5 @@ def _forward_only(config: RunConfig, rank: int) -> RankMemory:
         gradients=0,
         optimizer_state=0,
         activations=layers * cached * sizes.bytes_per_token("kv_heads", "compute") * 2,
-        other=_constants(config) + max(total_of(sizes, HEAD), total_of(sizes, PASSING)),
+        other=2 * _constants(config) + max(total_of(sizes, HEAD), total_of(sizes, PASSING)),
     )

@@ -63,25 +63,23 @@ class _Stage:
     def stream(self) -> list[Message]:
         """Around the products of a layer: what they need is gathered, what they give is summed."""
         layers = layers_of_stages(self.config)[self.stage]
-        again = [layer for layer in layers if recompute_of_layers(self.config)[layer] is Recompute.ALL]
-        repeated = len(again) if self.config.recompute_config.mp_comm_recompute else 0
-        if self.sizes.is_sliced:
-            return [
-                self._streams("AllGather", "layers", 4 * len(layers) + 2 * repeated),
-                self._streams("ReduceScatter", "layers", 4 * len(layers) + repeated),
-            ]
-        return [self._streams("AllReduce", "layers", 4 * len(layers) + repeated)]
+        again = sum(recompute_of_layers(self.config)[layer] is Recompute.ALL for layer in layers)
+        repeated = again if self.config.recompute_config.mp_comm_recompute else 0
+        if not self.sizes.is_sliced:
+            return [self._streams("AllReduce", "layers", 4 * len(layers) + repeated)]
+        # the second half of a layer's forward pass starts from the sum behind its first half; its own is not needed
+        return [
+            self._streams("AllGather", "layers", 4 * len(layers) + 2 * repeated),
+            self._streams("ReduceScatter", "layers", 4 * len(layers) + repeated),
+        ]
 
     def ends(self) -> list[Message]:
         """Embedding and head are split by the vocabulary."""
-        messages = []
+        messages: list[Message] = []
         if self.stage == 0:
-            messages.append(self._streams("AllReduce", "embedding", 2))
+            messages += self._around("embedding", sums=2)
         if self.stage == self.dims.pipeline_stage - 1:
-            if self.sizes.is_sliced:
-                messages += [self._streams("AllGather", "head", 1), self._streams("ReduceScatter", "head", 1)]
-            else:
-                messages.append(self._streams("AllReduce", "head", 1))
+            messages += self._around("head", sums=1)
             # of every token the largest logit, the sum and the target's, two of them on the way back; two sums over all
             tokens, sums = 5 * self.micro_batches, 3 * self.micro_batches
             size = self.sizes.bytes_of("d", "one", "float32")
@@ -118,6 +116,12 @@ class _Stage:
     def everyone(self) -> list[Message]:
         """The sum of the squares of all gradients."""
         return [Message("AllReduce", "global norm", "step", tuple(range(self.dims.world_size)), 1, 4)]
+
+    def _around(self, purpose: str, sums: int) -> list[Message]:
+        """Of the product with a table, forward and backward; `sums` without sequence parallelism."""
+        if not self.sizes.is_sliced:
+            return [self._streams("AllReduce", purpose, sums)]
+        return [self._streams(kind, purpose, 1) for kind in ("AllGather", "ReduceScatter")]
 
     def _streams(self, kind: str, purpose: str, for_each: int) -> Message:
         """Tensors of a micro-batch's residual stream."""

@@ -21,6 +21,8 @@ class Amount:
     bytes: int
     half_numbers: int
     """Of the numbers, those in half precision."""
+    largest: int
+    """Numbers of the largest tensor."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def _amount(model: ModelConfig, blocks: Iterable[tuple[str, Placement]]) -> Amou
         numbers=sum(count for count, _ in sizes),
         bytes=sum(count * size for count, size in sizes),
         half_numbers=sum(count for count, size in sizes if size < 4),
+        largest=max((count for count, _ in sizes), default=0),
     )
 
 
