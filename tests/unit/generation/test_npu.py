@@ -3,6 +3,7 @@
 What remains for an NPU to show is that its kernels do what the stand-ins do, in half precision.
 """
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,12 @@ from helpers.letters import Letters
 from helpers.paged import plain_paged_kernels
 
 from mindcode.config.model_schema import ModelConfig
+from mindcode.generation.batch import Lane
 from mindcode.generation.blocks import BlockTables
 from mindcode.generation.engine import Engine
 from mindcode.generation.executor import Executor
 from mindcode.generation.npu import PagedExecutor, build_generation, paged_generation
+from mindcode.generation.paged_cells import PagedStep
 from mindcode.generation.types import Request, SamplingParams
 from mindcode.runtime.distributed import SINGLE
 from mindcode.utils.errors import UserError
@@ -53,6 +56,25 @@ def paged(config: ModelConfig, weights: dict[str, np.ndarray], graph_mode: None)
     assert [parameter.name for parameter in generation.weights] == list(generation.placements)
     assert {tuple(cache.shape) for cache in generation.caches} == {(12, 16, config.kv_heads, config.head_dim)}
     return generation.executor
+
+
+def test_a_prompt_is_padded_in_its_own_blocks(paged: PagedExecutor) -> None:
+    found = paged.prefill_arguments(Lane(1, 0, (5, 6, 7)))
+    assert found.tokens[:4].tolist() == [5, 6, 7, 0] and found.tokens.shape == found.slots.shape == (96,)
+    assert found.slots.tolist() == list(range(96, 192)), "blocks 6 to 11"
+    assert found.tables.tolist() == [[6, 7, 8, 9, 10, 11]]
+    assert (found.lengths.tolist(), found.last.tolist()) == ([3], [2])
+
+
+def test_a_decode_step_sees_what_it_has_just_stored(paged: PagedExecutor) -> None:
+    found = paged.decode_arguments(np.array([8, 9]), np.array([0, 33]))
+    assert found.slots.tolist() == [0, 96 + 33] and found.lengths.tolist() == [1, 34]
+    assert found.tables.shape == (2, 6) and found.last.tolist() == [0, 1]
+
+
+def test_the_kernel_finds_the_lengths() -> None:
+    """It looks for an argument of the graph by this name, not for its own input."""
+    assert "batch_valid_length" in inspect.signature(PagedStep.construct).parameters
 
 
 @pytest.mark.parametrize("do_sample", [False, True])
