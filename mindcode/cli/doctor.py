@@ -87,13 +87,14 @@ def _needs(arguments: argparse.Namespace, machine: Machine) -> Needs:
 
 
 def _with_sizes(needs: Needs, config: RunConfig) -> Needs:
-    """Add what the configuration says of memory and disk."""
+    """Add what the configuration says of packages, memory and disk."""
     model = config.model.model_config
     ranks = [rank_memory(config, rank) for rank in range(processes_needed(config))]
     most = max(ranks, key=lambda rank: rank.total)
     saved = 0 if config.run_mode == "predict" else num_parameters(model) * (BYTES[model.param_init_type] + _MOMENTS)
     return dataclasses.replace(
         needs,
+        engine=config.engine,
         process_bytes=most.total if needs.ascend else most.parameters + most.gradients + most.optimizer_state,
         device_bytes=device_memory(config),
         checkpoint_bytes=saved,

@@ -33,6 +33,7 @@ CHECKS = {
     "Python": Check(packages.python),
     "NumPy": Check(packages.numpy),
     "MindSpore": Check(packages.mindspore),
+    "MindFormers": Check(packages.mindformers),
     "MindSpore computes": Check(packages.product_on_cpu),
     "simulation": Check(packages.simulation),
     "driver": Check(ascend.driver, only_for_npus=True),

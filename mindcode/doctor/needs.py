@@ -26,6 +26,8 @@ class Needs:
 
     device_target: str = "CPU"
     """CPU or Ascend."""
+    engine: str = "mindcode"
+    """Who trains: mindcode or mindformers."""
     worker_num: int = 1
     """Processes of the whole job."""
     local_worker_num: int = 1

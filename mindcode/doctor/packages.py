@@ -11,7 +11,7 @@ from mindcode.runtime.simulation import refuse_simulation
 from mindcode.utils.errors import UserError
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 12)
-MINDSPORE = "2.9.0"
+MINDSPORE, MINDFORMERS = "2.9.0", "1.9.0"
 PATIENCE_SECONDS = 60.0
 """For an import of MindSpore that usually takes four seconds, and longer the first time or on a loaded disk."""
 
@@ -53,6 +53,18 @@ def numpy(machine: Machine, needs: Needs) -> Finding:
         return problem("not installed", "pip install 'numpy>=1.26,<2'")
     if int(version.split(".")[0]) >= 2:
         return problem(version, "pip install 'numpy<2'; MindSpore is built for NumPy 1")
+    return ok(version)
+
+
+def mindformers(machine: Machine, needs: Needs) -> Finding:
+    """The version whose configuration `engine: mindformers` is translated into."""
+    if needs.engine != "mindformers":
+        return not_applicable(f"engine: {needs.engine}")
+    version = machine.package_version("mindformers")
+    if version is None:
+        return problem("not installed", f"pip install mindformers=={MINDFORMERS}")
+    if version != MINDFORMERS:
+        return warning(version, f"pip install mindformers=={MINDFORMERS}; the translation is written for that")
     return ok(version)
 
 

@@ -13,6 +13,7 @@ from mindcode.doctor.ascend import ACCEPTED_CANN, CANN
 from mindcode.doctor.finding import Status
 from mindcode.doctor.machine import Ran
 from mindcode.doctor.needs import Needs
+from mindcode.neighbours.mindformers_keys import VERSION
 from mindcode.runtime.simulation import MARKER
 
 
@@ -34,6 +35,13 @@ def test_another_mindspore_is_a_problem_that_names_the_right_one(tmp_path: Path,
 @pytest.mark.parametrize(("version", "status"), [("1.26.4", Status.OK), ("2.1.0", Status.PROBLEM)])
 def test_numpy_2_is_a_problem(tmp_path: Path, version: str, status: Status) -> None:
     assert packages.numpy(machine(tmp_path, packages={"numpy": version}), Needs()).status is status
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.9.0", Status.OK), ("1.8.0", Status.WARNING), ("", Status.PROBLEM)])
+def test_mindformers_matters_when_it_trains(version: str, status: Status, tmp_path: Path) -> None:
+    here = machine(tmp_path, packages={"mindformers": version} if version else {})
+    assert packages.mindformers(here, Needs()).status is Status.NOT_APPLICABLE
+    assert packages.mindformers(here, Needs(engine="mindformers")).status is status
 
 
 @pytest.mark.parametrize(
@@ -68,6 +76,7 @@ def test_a_stub_on_the_path_is_a_problem(tmp_path: Path) -> None:
 def test_versions_are_those_of_the_package_and_of_the_wheel(repository: Path) -> None:
     """What is written down here is what pyproject.toml asks for and what the installed MindSpore says of CANN."""
     assert f'"mindspore=={packages.MINDSPORE}"' in (repository / "pyproject.toml").read_text()
+    assert packages.MINDFORMERS == VERSION
     spec = importlib.util.find_spec("mindspore")
     assert spec and spec.origin
     wheel = Path(spec.origin).parent
