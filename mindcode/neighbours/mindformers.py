@@ -4,6 +4,7 @@ train(config, read_tree(path, overrides))
 """
 
 import importlib.util
+import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from mindcode.config.schema import RunConfig
 from mindcode.neighbours.mindformers_keys import VERSION
 from mindcode.neighbours.translate import translate
 from mindcode.runtime.env import worker_number
+from mindcode.runtime.simulation import refuse_simulation
 from mindcode.utils.atomic import atomic_open
 from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
@@ -38,8 +40,12 @@ def require(config: RunConfig) -> None:
 
 
 def train(config: RunConfig, written: Entry) -> None:
-    """Translate the configuration, leave it in the run folder, and train, finetune or evaluate with MindFormers."""
+    """Translate the configuration, leave it in the run folder, and train, finetune or evaluate with MindFormers.
+
+    Raises UserError where that is impossible, also in an environment where nothing would be computed.
+    """
     require(config)
+    refuse_simulation(os.environ)
     document, changes = translate(config, written)
     if worker_number() == 0:
         for change in changes:

@@ -19,7 +19,7 @@ import numpy as np
 from mindcode.config.document import Entry
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import rows_per_step
-from mindcode.neighbours.mindformers import run
+from mindcode.neighbours.mindformers import require, run
 from mindcode.neighbours.translate import translate
 
 CONDITION, ALWAYS = "if not overflow:", "if True:"
@@ -28,7 +28,11 @@ ROWS = "rows.mindrecord"
 
 
 def compile_training(config: RunConfig, written: Entry, folder: Path) -> None:
-    """Have MindFormers compile and run one step; files that it needs and leaves go to `folder`."""
+    """Have MindFormers compile and run one step; files that it needs and leaves go to `folder`.
+
+    Raises UserError when it is not installed.
+    """
+    require(config)
     from mindformers.wrapper import wrapper
 
     leave_weights_without_values()
