@@ -69,7 +69,7 @@ def _turn(turn: Turn, unit: float) -> Iterable[str]:
     left, width = MARGIN + LABEL + turn.start * unit, (turn.end - turn.start) * unit
     style = "forward" if turn.kind == FORWARD else "backward"
     yield f'<rect class="{style}" x="{left:.1f}" y="{_lane(turn.stage)}" width="{width - 1:.1f}" height="{LANE - 4}"/>'
-    if width > 9:
+    if width > 6 * len(str(turn.micro_batch)) + 2:
         yield _text(left + width / 2, _lane(turn.stage) + 15, str(turn.micro_batch), "n")
 
 

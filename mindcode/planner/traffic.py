@@ -74,18 +74,22 @@ class _Stage:
         ]
 
     def ends(self) -> list[Message]:
-        """Embedding and head are split by the vocabulary."""
+        """Embedding and head are split by the vocabulary.
+
+        Without sequence parallelism each asks for one sum, and MindSpore puts both on the first stage.
+        """
         messages: list[Message] = []
         if self.stage == 0:
-            messages += self._around("embedding", sums=2)
+            sums = [self._streams("AllReduce", "embedding and head", 2)]
+            messages += self._around("embedding") if self.sizes.is_sliced else sums
         if self.stage == self.dims.pipeline_stage - 1:
-            messages += self._around("head", sums=1)
+            messages += self._around("head") if self.sizes.is_sliced else []
             # of every token the largest logit, the sum and the target's, two of them on the way back; two sums over all
-            tokens, sums = 5 * self.micro_batches, 3 * self.micro_batches
+            tokens, numbers = 5 * self.micro_batches, 3 * self.micro_batches
             size = self.sizes.bytes_of("d", "one", "float32")
             messages += [
                 Message("AllReduce", "loss", "micro-batch", self.tensor, tokens, tokens * size),
-                Message("AllReduce", "loss", "micro-batch", self.data, sums, sums * 4),
+                Message("AllReduce", "loss", "micro-batch", self.data, numbers, numbers * 4),
             ]
         return messages
 
@@ -117,10 +121,8 @@ class _Stage:
         """The sum of the squares of all gradients."""
         return [Message("AllReduce", "global norm", "step", tuple(range(self.dims.world_size)), 1, 4)]
 
-    def _around(self, purpose: str, sums: int) -> list[Message]:
-        """Of the product with a table, forward and backward; `sums` without sequence parallelism."""
-        if not self.sizes.is_sliced:
-            return [self._streams("AllReduce", purpose, sums)]
+    def _around(self, purpose: str) -> list[Message]:
+        """Of the product with a table, or the rows of one, forward and backward."""
         return [self._streams(kind, purpose, 1) for kind in ("AllGather", "ReduceScatter")]
 
     def _streams(self, kind: str, purpose: str, for_each: int) -> Message:

@@ -38,6 +38,7 @@ def test_as_many_as_in_the_compiled_graph(
 def test_without_sequence_parallelism_all_sums_are_all_reduce(load: Load) -> None:
     config = load(F16, FOUR, ("model.model_config.num_layers", "4"), ("parallel_config.use_seq_parallel", "False"))
     assert counts(config, 0) == {"AllReduce": 32 + 8 + 4 + 1, "Send": 4, "Receive": 4}
+    assert counts(config, 1) == {"AllReduce": 32 + 20 + 5 + 1, "Send": 4, "Receive": 4}
 
 
 def test_a_stream_is_a_micro_batch_in_half_precision(load: Load) -> None:
