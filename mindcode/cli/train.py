@@ -57,7 +57,7 @@ def train(config: RunConfig, processes: "Processes") -> None:
     """Data, network, weights or the state of an earlier start, and the loop."""
     from mindcode.data.mindrecord import MindRecordReader
     from mindcode.parallel.agreement import Agreement
-    from mindcode.training import assemble, manifest, metrics, network, resume, snapshot, trainer
+    from mindcode.training import assemble, interpreters, manifest, metrics, resume, snapshot, trainer
 
     output_dir, agreement = Path(config.output_dir), Agreement(processes.everyone)
     reader = MindRecordReader(Path(config.train_dataset.data_loader.dataset_dir))
@@ -77,8 +77,8 @@ def train(config: RunConfig, processes: "Processes") -> None:
         store.remove_leftovers()
         metrics.drop_rows_after(output_dir, finished_steps)
 
-    model = network.loss_network(config, processes)
-    run = assemble.training_run(config, processes, model, rows, store, agreement)
+    share = interpreters.training_share(config, processes)
+    run = assemble.training_run(config, processes, share, rows, store, agreement)
     state = assemble.first_state(config)
     if checkpoint:
         state = snapshot.load_run(checkpoint, run.everything, run.layout, state, run.rows_per_step)
@@ -87,6 +87,8 @@ def train(config: RunConfig, processes: "Processes") -> None:
     elif weights:
         snapshot.load_weights(resume.open_in_split(weights, config), run.parameters, run.layout)
         run.optimizer.refresh_copies()
+    else:
+        share.draw_weights()
     if processes.is_first:
         manifest.write(output_dir, description | manifest.yardstick(run.meter.peak_flops))
     trainer.fit(run, state)
@@ -102,7 +104,7 @@ def evaluate(config: RunConfig, processes: "Processes") -> None:
     model = network.loss_network(config, processes)
     if weights := Agreement(processes.everyone).path(lambda: resume.weights_file(config)):
         parameters, checkpoint = model.trainable_params(), resume.open_in_split(weights, config)
-        snapshot.load_weights(checkpoint, parameters, assemble.layout_of(processes, parameters))
-    loss = assemble.evaluator(config, processes, model).loss()
+        snapshot.load_weights(checkpoint, parameters, network.layout_of(processes, parameters))
+    loss = assemble.evaluator(config, processes, network.evaluation_loss(config, processes, model)).loss()
     if processes.is_first:
         print(f"eval_loss: {loss:.6f}, perplexity: {math.exp(loss):.4f}")

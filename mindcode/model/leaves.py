@@ -43,12 +43,11 @@ class Embedding(nn.Cell):
         super().__init__()
         table = initializer("zeros", (vocab_size, width), param_dtype)
         self.embedding_weight = Parameter(table, name="embedding_weight")
-        self.width = width
         self.compute_dtype = compute_dtype
         self.gather = ops.Gather()
         self.reshape = ops.Reshape()
         self.cast_rows = ops.Cast()
 
     def construct(self, input_ids: Tensor) -> Tensor:
-        rows = self.gather(self.embedding_weight, input_ids, 0)
-        return self.cast_rows(self.reshape(rows, (-1, self.width)), self.compute_dtype)
+        rows = self.gather(self.embedding_weight, self.reshape(input_ids, (-1,)), 0)
+        return self.cast_rows(rows, self.compute_dtype)

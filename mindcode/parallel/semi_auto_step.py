@@ -163,7 +163,7 @@ class GlobalSumOfSquares(nn.Cell):
         return self.all_reduce(self.add(self.map(self._one, self.shares, gradients)))
 
     def _one(self, share: float, gradient: Tensor) -> Tensor:
-        # flat, so that it is not the same as what the update casts: the compiler would keep it in fp32 from here to there
+        # flat, and so another tensor than the one that the update casts: else the compiler keeps it in fp32 until then
         return self.sum(self.square(self.cast(self.reshape(gradient, (-1,)), ms.float32))) * share
 
 

@@ -51,7 +51,12 @@ WEIGHTED: dict[Role, dict[str, Words]] = {
     Role.COLUMN: {"cast": row(WEIGHT), "matmul": row("d-", WEIGHT)},
     # the sums over the parts end in slices of the residual stream: ReduceScatter with sequence parallelism
     Role.ROW: {"cast": row(WEIGHT), "matmul": Words(("dm", WEIGHT), "t-")},
-    Role.VOCAB: {"cast": row(WEIGHT), "matmul": row("d-", WEIGHT), "gather": row(WEIGHT, "d-"), "cast_rows": row("t-")},
+    Role.VOCAB: {
+        "cast": row(WEIGHT),
+        "matmul": row("d-", WEIGHT),
+        "gather": Words((WEIGHT, "d"), "t-"),
+        "cast_rows": row("t-"),
+    },
     Role.NORM: {
         "cast": row("t-"),
         "norm.rms_norm": row("t-", WEIGHT),

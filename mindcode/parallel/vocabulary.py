@@ -23,7 +23,7 @@ class OwnTokens(nn.Cell):
 
 
 class VocabParallelGather(nn.Cell):
-    """In the place of Embedding's Gather: (part of the table [V/n, D], ids [B, S], axis 0) -> rows [T, D].
+    """In the place of Embedding's Gather: (part of the table [V/n, D], ids [T], axis 0) -> rows [T, D].
 
     Rows of other processes are zero before `leave` adds them up.
     """
@@ -35,7 +35,7 @@ class VocabParallelGather(nn.Cell):
         self.cast, self.mask = ops.Cast(), ops.Mul()
 
     def construct(self, table: Tensor, ids: Tensor, axis: int) -> Tensor:
-        rows, own = self.own_tokens(self.reshape(ids, (-1,)))
+        rows, own = self.own_tokens(ids)
         found = self.gather(table, rows, axis)
         own_T1 = self.reshape(self.cast(own, found.dtype), (-1, 1))
         return self.leave(self.mask(found, ops.broadcast_to(own_T1, found.shape)))

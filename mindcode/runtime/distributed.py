@@ -17,7 +17,7 @@ from typing import NamedTuple
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
-from mindspore.communication import create_group, get_group_size, get_rank, init
+from mindspore.communication import GlobalComm, create_group, get_group_size, get_rank, init
 
 from mindcode.runtime.cluster import LOCAL_WORKERS
 from mindcode.runtime.shared_sum import SharedSum, meet
@@ -64,6 +64,11 @@ def join_group(ranks: Sequence[int], rank: int) -> Group:
     create_group(name, list(ranks))
     index, size = list(ranks).index(rank), len(ranks)
     return Group(name, index, size, _in_memory(name, index, size) if _on_one_machine() else None)
+
+
+def world_group(world: World) -> Group:
+    """Return the group of all processes that MindSpore itself has; nothing is created."""
+    return Group(GlobalComm.WORLD_COMM_GROUP, world.rank, world.size)
 
 
 def _on_one_machine() -> bool:

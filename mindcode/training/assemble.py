@@ -2,28 +2,24 @@
 
 from pathlib import Path
 
-from mindspore import Parameter
-
 from mindcode.checkpoint.background import BackgroundStore
-from mindcode.checkpoint.placements import weight_of
 from mindcode.checkpoint.sharded import ShardedStore
 from mindcode.config.optimizers import RULES
 from mindcode.config.schema import DatasetConfig, RunConfig
 from mindcode.config.sizes import micro_batches_per_step, rows_per_step
 from mindcode.data.loader import RowLoader
 from mindcode.data.mindrecord import MindRecordReader
-from mindcode.model.stats import parameter_shapes
 from mindcode.parallel.agreement import Agreement
 from mindcode.parallel.processes import Processes
 from mindcode.runtime.memory import peak_memory_bytes
 from mindcode.training.batches import StepBatches, check_first
 from mindcode.training.evaluate import Evaluator
+from mindcode.training.interpreters import Share
 from mindcode.training.loss_scale import first_loss_scale
 from mindcode.training.metrics import RunLog
-from mindcode.training.network import Network, evaluation_loss, optimizer_for, step_for
+from mindcode.training.network import EvaluationLoss
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
-from mindcode.training.snapshot import Layout
 from mindcode.training.split import OverReplicas
 from mindcode.training.tensorboard import TensorBoardWriter
 from mindcode.training.throughput import Largest, Meter, yardstick
@@ -39,24 +35,25 @@ def checkpoint_store(config: RunConfig, processes: Processes) -> ShardedStore:
 
 
 def row_loader(config: RunConfig, processes: Processes, dataset: DatasetConfig, reader: MindRecordReader) -> RowLoader:
-    """Return this replica's micro-batches of a dataset; UserError when its rows do not fit the model."""
+    """Return what this process reads of a dataset, by micro-batches; UserError when its rows do not fit the model."""
     loader = RowLoader(
         reader,
-        batch_size=micro_batch_rows(config),
+        batch_size=micro_batch_rows(config, processes),
         seed=config.seed,
         shuffle=dataset.data_loader.shuffle,
         drop_remainder=dataset.drop_remainder,
         num_samples=dataset.num_samples,
-        rank=processes.place.replica,
-        world=processes.dims.data_parallel,
+        rank=processes.rows_part,
+        world=processes.rows_parts,
     )
     check_first(loader, dataset.input_columns, config.model.model_config)
     return loader
 
 
-def micro_batch_rows(config: RunConfig) -> int:
-    """Rows that go through one copy of the model at once."""
-    return config.runner_config.batch_size * config.micro_batch_interleave_num
+def micro_batch_rows(config: RunConfig, processes: Processes) -> int:
+    """Rows of a micro-batch that this process reads: those of one copy of the model, or of all."""
+    copies = processes.dims.data_parallel // processes.rows_parts
+    return copies * config.runner_config.batch_size * config.micro_batch_interleave_num
 
 
 def run_length(config: RunConfig, rows: RowLoader) -> RunLength:
@@ -66,33 +63,26 @@ def run_length(config: RunConfig, rows: RowLoader) -> RunLength:
     return RunLength.of(config.runner_config, whole, micro_batches)
 
 
-def layout_of(processes: Processes, parameters: list[Parameter]) -> Layout:
-    """Return which blocks of the model's tensors `parameters`, weights and optimizer state, are."""
-    weights, states = processes.placements(), processes.state_placements()
-    placements = {p.name: weights[p.name] if p.name in weights else states[weight_of(p.name)] for p in parameters}
-    return Layout(parameter_shapes(processes.plan.model), placements)
-
-
-def evaluator(config: RunConfig, processes: Processes, network: Network) -> Evaluator:
+def evaluator(config: RunConfig, processes: Processes, loss: EvaluationLoss) -> Evaluator:
     """Return what measures the loss on the evaluation rows."""
     dataset, model = config.eval_dataset, config.model.model_config
     rows = row_loader(config, processes, dataset, MindRecordReader(Path(dataset.data_loader.dataset_dir)))
-    loss = evaluation_loss(config, processes, network)
-    return Evaluator(loss, OverReplicas(processes), rows, micro_batch_rows(config), dataset.input_columns, model)
+    size = micro_batch_rows(config, processes)
+    return Evaluator(loss, OverReplicas(processes), rows, size, dataset.input_columns, model)
 
 
 def training_run(
     config: RunConfig,
     processes: Processes,
-    network: Network,
+    share: Share,
     rows: RowLoader,
     store: ShardedStore,
     agreement: Agreement,
 ) -> Run:
-    """Return the run, ready for its first step once the weights are in `network`."""
+    """Return the run, ready for its first step once `share` has its weights."""
     length, micro_batches = run_length(config, rows), micro_batches_per_step(config)
     sizes, columns = config.model.model_config, config.train_dataset.input_columns
-    optimizer, meter = optimizer_for(config, processes, network), meter_of(config, processes)
+    optimizer, meter = share.optimizer, meter_of(config, processes)
     peak = config.optimizer.learning_rate
     return Run(
         config=config,
@@ -104,14 +94,14 @@ def training_run(
         schedule=Schedule.of(
             config.lr_schedule, config.lr_schedule.learning_rate if peak is None else peak, length.total_steps
         ),
-        step=step_for(config, processes, network, optimizer),
+        step=share.step,
         batches=StepBatches(rows, columns, sizes, micro_batches, length.steps_per_epoch),
         store=store,
-        layout=layout_of(processes, [*optimizer.parameters, *optimizer.state]),
+        layout=share.layout,
         agreement=agreement,
         meter=meter,
         log=run_log(config, processes, length, meter.rows_per_process),
-        evaluator=evaluator(config, processes, network) if config.do_eval else None,
+        evaluator=evaluator(config, processes, loss) if config.do_eval and (loss := share.evaluation_loss) else None,
     )
 
 

@@ -5,12 +5,13 @@ optimizer = optimizer_for(config, processes, network)
 step = step_for(config, processes, network, optimizer)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from mindspore import Tensor
+from mindspore import Parameter, Tensor
 
+from mindcode.checkpoint.placements import weight_of
 from mindcode.config.optimizers import RULES
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
@@ -19,6 +20,7 @@ from mindcode.model.init import initialize
 from mindcode.model.kernels import kernels_for
 from mindcode.model.llama import LlamaForCausalLM
 from mindcode.model.loss import CausalLMLoss
+from mindcode.model.stats import parameter_shapes
 from mindcode.parallel.dims import stage_of_layers
 from mindcode.parallel.pipeline import Stage
 from mindcode.parallel.processes import Processes
@@ -28,11 +30,13 @@ from mindcode.training.loss_scale import needs_loss_scale
 from mindcode.training.optim import AdamW
 from mindcode.training.pipeline_step import PipelineLoss, PipelineStep, StageLoss, Wires
 from mindcode.training.sharded_optim import Optimizer, ShardedAdamW
+from mindcode.training.snapshot import Layout
 from mindcode.training.split import split_hooks
 from mindcode.training.step import Apply, LossNetwork, Step, build_step
 from mindcode.utils.lookup import lookup
 
 Network = LossNetwork | StageLoss
+EvaluationLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def loss_network(config: RunConfig, processes: Processes) -> Network:
@@ -78,11 +82,18 @@ def step_for(config: RunConfig, processes: Processes, network: Network, optimize
     return PipelineStep(network, processes, _wires(config, processes), apply, hooks)
 
 
-def evaluation_loss(config: RunConfig, processes: Processes, network: Network) -> Callable[[Tensor, Tensor], Tensor]:
+def evaluation_loss(config: RunConfig, processes: Processes, network: Network) -> EvaluationLoss:
     """Return (input_ids, labels) -> this replica's loss without training; only the last stage knows it."""
     if isinstance(network, LossNetwork):
         return network
     return PipelineLoss(network, processes, _wires(config, processes))
+
+
+def layout_of(processes: Processes, parameters: Sequence[Parameter]) -> Layout:
+    """Return which blocks of the model's tensors `parameters`, weights and optimizer state, are."""
+    weights, states = processes.placements(), processes.state_placements()
+    placements = {p.name: weights[p.name] if p.name in weights else states[weight_of(p.name)] for p in parameters}
+    return Layout(parameter_shapes(processes.plan.model), placements)
 
 
 def _wires(config: RunConfig, processes: Processes) -> Wires:

@@ -5,7 +5,7 @@
     for parameter in training.everything:       # what this rank holds, each with the shape of its block
         print(parameter.name, parameter.shape, parameter.dtype)
 
-`mindcode train` sets the blocks after that and calls the step; the dry run only compiles.
+`mindcode train` sets the blocks after that and calls the step (interpreters.py); the dry run only compiles.
 """
 
 from collections.abc import Mapping

@@ -20,11 +20,11 @@ from mindcode.parallel.agreement import Agreement
 from mindcode.runtime.interrupts import deferred_interrupts
 from mindcode.training.batches import StepBatches
 from mindcode.training.evaluate import Evaluator
+from mindcode.training.interpreters import HeldOptimizer
 from mindcode.training.metrics import RunLog, StepRow
 from mindcode.training.optim import step_scalars
 from mindcode.training.progress import RunLength, TrainState
 from mindcode.training.schedule import Schedule
-from mindcode.training.sharded_optim import Optimizer
 from mindcode.training.snapshot import Layout, shard_records, state_records
 from mindcode.training.step import MicroBatch, Step, StepResult
 from mindcode.training.throughput import Meter
@@ -40,7 +40,7 @@ class Run:
     length: RunLength
     rows_per_step: int
     parameters: Sequence[Parameter]
-    optimizer: Optimizer
+    optimizer: HeldOptimizer
     rule: AdamRule
     schedule: Schedule
     step: Step
