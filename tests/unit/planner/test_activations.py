@@ -1,0 +1,61 @@
+"""The table agrees with what select_recompute marks, and plain attention keeps its scores."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from mindcode.config.schema import RunConfig
+from mindcode.parallel.recompute import CHEAP
+from mindcode.planner.activations import (
+    NOT_COMPUTED_AGAIN,
+    PRODUCTS,
+    Kept,
+    Recompute,
+    kept_by_layer,
+    kept_by_stage,
+    mask_bytes,
+    recompute_of_layers,
+)
+from mindcode.planner.shapes import Sizes
+
+Load = Callable[..., RunConfig]
+
+F16 = "finetune_codellama_34b_16p"
+MIB = 2**20
+
+
+def is_cheap(operation: str) -> bool:
+    return any(re.fullmatch(pattern, operation) for pattern in CHEAP)
+
+
+@pytest.mark.parametrize("row", NOT_COMPUTED_AGAIN, ids=lambda row: row.operation)
+def test_what_is_dropped_is_what_is_marked(row: Kept) -> None:
+    assert is_cheap(row.operation)
+
+
+def test_products_are_never_marked() -> None:
+    assert not [row.operation for row in PRODUCTS if is_cheap(row.operation)]
+
+
+def test_layers_by_stage(load: Load) -> None:
+    settings = (("recompute_config.recompute", "[2, 0]"), ("recompute_config.select_recompute", "[3, 1]"))
+    choices = recompute_of_layers(load(F16, *settings))
+    assert choices[:4] == (Recompute.ALL, Recompute.ALL, Recompute.CHEAP, Recompute.NOTHING)
+    assert choices[24:26] == (Recompute.CHEAP, Recompute.NOTHING)
+
+
+def test_a_stage_is_its_layers_times_the_micro_batches_on_their_way(load: Load) -> None:
+    config = load(F16)
+    sizes = Sizes.of(config)
+    one = 24 * kept_by_layer(sizes, Recompute.NOTHING) + mask_bytes(sizes)
+    assert mask_bytes(sizes) == 16 * MIB
+    assert (kept_by_stage(config, 0), kept_by_stage(config, 1)) == (2 * one, one)
+
+
+def test_plain_attention_keeps_its_scores(load: Load) -> None:
+    fused, plain = (
+        kept_by_layer(Sizes.of(load(F16, ("model.model_config.use_flash_attention", flash))), Recompute.NOTHING)
+        for flash in ("True", "False")
+    )
+    assert plain - fused > 8 * 4096 * 4096 * 2
