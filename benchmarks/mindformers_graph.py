@@ -124,7 +124,7 @@ def measure(engine: str, plan: str, stage: int, arguments: argparse.Namespace) -
 
 
 def messages_of(folder: Path) -> str:
-    """Return kinds of communication, how often each is launched, and the GiB of what it makes."""
+    """Return kinds of communication, how often each is launched, and GiB: of what goes in or comes out, the larger."""
     launched = max(folder.rglob(f"{PASS}*.ir"), key=lambda path: path.stat().st_size)
     counts, sizes = Counter[str](), Counter[str]()
     for message, count in read_graph(launched).collectives.items():

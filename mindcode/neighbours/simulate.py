@@ -47,7 +47,7 @@ def one_step(config: RunConfig, folder: Path) -> RunConfig:
     loader = dataclasses.replace(config.train_dataset.data_loader, dataset_dir=str(folder / ROWS))
     return dataclasses.replace(
         config,
-        output_dir=str(folder),
+        output_dir=str(folder / "output"),
         load_checkpoint="",
         resume_training=False,
         auto_trans_ckpt=False,
