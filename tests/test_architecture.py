@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "generation": CORE | {"runtime", "model", "parallel", "data"},
     "training": CORE | {"runtime", "model", "parallel", "data", "checkpoint"},
     "planner": CORE | {"model", "parallel"},
-    "dryrun": CORE | {"runtime", "model", "parallel", "data", "checkpoint", "generation", "training", "planner"},
+    "dryrun": CORE
+    | {"runtime", "model", "parallel", "data", "checkpoint", "generation", "training", "planner", "neighbours"},
     "doctor": CORE | {"runtime", "evaluation.execution"},
     "neighbours": CORE | {"runtime"},
     "evaluation.types": CORE,

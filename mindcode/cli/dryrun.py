@@ -13,6 +13,8 @@ from mindcode.config.loader import load_config
 from mindcode.utils.atomic import atomic_open
 from mindcode.utils.errors import UserError
 
+NOT_OURS = "The graph is MindFormers': mindcode's plan is not checked against it, nor its communication counted."
+
 
 def main(argv: list[str]) -> int:
     """Compile, print what was found, and return 1 when a stage does not compile or is not what the plan says."""
@@ -26,15 +28,16 @@ def main(argv: list[str]) -> int:
 
     numbers = _stages(flags.rest.stage, ParallelDims.of(config).pipeline_stage)
     stages, failures = dry_run(config, Request(flags.config, flags.overrides, numbers, flags.rest.layers))
-    checks = {stage.number: checks_of(stage) for stage in stages}
-    between = pairing(stages)
+    ours = config.engine == "mindcode"
+    checks = {stage.number: checks_of(stage) if ours else [] for stage in stages}
+    between = pairing(stages) if ours else []
     lines = table.heading(config, stages)
     if stages:
-        lines += ["", *table.of_stages(stages), *table.LEFT_OUT]
-    for stage in stages:
+        lines += ["", *table.of_stages(stages), *table.LEFT_OUT, *([] if ours else [NOT_OURS])]
+    for stage in stages if ours else ():
         lines += [line for graph in stage.compiled[0].graphs for line in ("", *table.of_traffic(stage, graph))]
         lines += [f"stage {stage.number}, checks:", *table.of_checks(checks[stage.number])]
-    lines += ["", *table.of_checks(between)] if len(stages) > 1 else []
+    lines += ["", *table.of_checks(between)] if between else []
     for failed in failures:
         lines += ["", *table.of_failure(failed)]
     print("\n".join(lines))

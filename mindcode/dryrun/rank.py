@@ -17,7 +17,7 @@ import numpy as np
 from mindspore import Tensor
 from mindspore.communication import init
 
-from mindcode.config.loader import load_config
+from mindcode.config.loader import load_config, read_tree
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import processes_needed, rows_per_step
 from mindcode.dryrun.job import Answer, Job, read_job, write_answer
@@ -46,14 +46,30 @@ def main(path: Path) -> int:
 def simulate(job: Job) -> Answer:
     """Compile, allocate, and measure both."""
     config = load_config(Path(job.config), job.overrides)
-    set_context_of_simulation(config.context)
-    if processes_needed(config) > 1:
-        init()
     started = time.monotonic()
-    COMPILED[config.run_mode](config, job.rank)
+    ENGINES[config.engine](config, job)
     seconds = time.monotonic() - started
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Answer(seconds, host, int(ms.runtime.max_memory_allocated()))
+
+
+def compile_ours(config: RunConfig, job: Job) -> None:
+    """Compile what the run mode needs."""
+    set_context_of_simulation(config.context)
+    if processes_needed(config) > 1:
+        init()
+    COMPILED[config.run_mode](config, job.rank)
+
+
+def compile_theirs(config: RunConfig, job: Job) -> None:
+    """Compile MindFormers' training step; it sets up MindSpore by itself."""
+    from mindcode.neighbours.simulate import compile_training
+
+    compile_training(config, read_tree(Path(job.config), job.overrides), Path(job.folder))
+
+
+ENGINES: dict[str, Callable[[RunConfig, Job], None]] = {"mindcode": compile_ours, "mindformers": compile_theirs}
+"""Whose graph is compiled, by engine."""
 
 
 def compile_training(config: RunConfig, rank: int) -> None:
