@@ -20,6 +20,7 @@ from mindspore.communication import init
 from mindcode.config.loader import load_config, read_tree
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import processes_needed, rows_per_step
+from mindcode.dryrun.explain import explain
 from mindcode.dryrun.job import Answer, Job, read_job, write_answer
 from mindcode.generation.npu import npu_generation
 from mindcode.parallel.semi_auto_step import SCALARS
@@ -38,7 +39,7 @@ def main(path: Path) -> int:
     except UserError as error:
         answer = Answer(error=str(error))
     except Exception as error:  # whatever MindSpore raises is the answer
-        answer = Answer(error=_first_line(error), trace=traceback.format_exc())
+        answer = Answer(error=explain(error), trace=_end(traceback.format_exc()))
     write_answer(job, answer)
     return 1 if answer.error else 0
 
@@ -95,9 +96,10 @@ COMPILED: dict[str, Callable[[RunConfig, int], None]] = {
 """What is compiled, by run_mode."""
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+def _end(trace: str) -> str:
+    """Return MindSpore's own words: the end of a trace, up to the list of places in its source."""
+    lines = trace.split("\n- C++ Call Stack")[0].splitlines()
+    return "\n".join(lines[-_TRACE_LINES:])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ NARROW = {
     "model.model_config.seq_length": 256,
     "model.model_config.num_layers": 12,
     "parallel_config.micro_batch_num": 2,
+    "context.jit_config.jit_level": "O2",
 }
 SHAPES = {
     "pretrain_codellama_34b": {"model_parallel": 2, "pipeline_stage": 2},
