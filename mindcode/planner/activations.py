@@ -25,6 +25,7 @@ class Recompute(Enum):
 
     NOTHING = "nothing"
     CHEAP = "the operations that cost little (select_recompute)"
+    ALL_BUT_MESSAGES = "the whole layer, but nothing is sent again (recompute, mp_comm_recompute False)"
     ALL = "the whole layer (recompute)"
 
 
@@ -77,6 +78,16 @@ PLAIN_CORE = (
     Kept("attention.core.cast", "d", "scores", "compute"),
 )
 INPUT = (Kept("input", "t", "width", "compute"),)
+BETWEEN_MESSAGES = (
+    Kept("attention.gathered", "d", "width", "compute"),
+    Kept("attention.wq.matmul", "d", "heads", "compute"),
+    Kept("attention.wk.matmul", "d", "kv_heads", "compute"),
+    Kept("attention.wv.matmul", "d", "kv_heads", "compute"),
+    Kept("attention.merge_heads.transpose", "d", "heads", "compute"),
+    Kept("attention.wo: sum", "t", "width", "compute"),
+    Kept("feed_forward.gathered", "d", "width", "compute"),
+)
+"""Kept with the input where messages are not to be sent again: their results, and what they interrupt."""
 
 HEAD = (
     Kept("norm_out.cast", "t", "width", "norm"),
@@ -109,6 +120,8 @@ def rows_of_layer(sizes: Sizes, recompute: Recompute) -> tuple[Kept, ...]:
     """Return what one layer keeps of one micro-batch."""
     if recompute is Recompute.ALL:
         return INPUT
+    if recompute is Recompute.ALL_BUT_MESSAGES:
+        return (*INPUT, *BETWEEN_MESSAGES)
     core = FUSED_CORE if sizes.model.use_flash_attention else PLAIN_CORE
     cheap = TO_COMPUTE_AGAIN if recompute is Recompute.CHEAP else NOT_COMPUTED_AGAIN
     return (*PRODUCTS, *core, *cheap)
@@ -131,11 +144,12 @@ def recompute_of_layers(config: RunConfig) -> tuple[Recompute, ...]:
     """Return what is computed again of every layer; a whole layer wins."""
     model, stages = config.model.model_config, ParallelDims.of(config).pipeline_stage
     stage_of = stage_of_layers(model.num_layers, stages, model.offset)
-    section = config.recompute_config
+    section, parts = config.recompute_config, ParallelDims.of(config).model_parallel
+    everything = Recompute.ALL if section.mp_comm_recompute or parts == 1 else Recompute.ALL_BUT_MESSAGES
     whole = chosen_layers(section.recompute, stage_of, "recompute_config.recompute")
     cheap = chosen_layers(section.select_recompute, stage_of, "recompute_config.select_recompute")
     return tuple(
-        Recompute.ALL if is_whole else Recompute.CHEAP if is_cheap else Recompute.NOTHING
+        everything if is_whole else Recompute.CHEAP if is_cheap else Recompute.NOTHING
         for is_whole, is_cheap in zip(whole, cheap, strict=True)
     )
 

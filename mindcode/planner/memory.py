@@ -7,7 +7,7 @@ Weights and optimizer state are the compiled graph's to the byte. The rest is wh
 step, as far as a table can say; the workspace of its kernels, HCCL's buffers and the driver come on top.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mindcode.config.optimizers import RULES
 from mindcode.config.schema import RunConfig
@@ -62,9 +62,7 @@ def device_memory(config: RunConfig) -> int:
 
 def rank_memory(config: RunConfig, rank: int) -> RankMemory:
     """Return what `rank` needs; UserError for a split that does not divide."""
-    if config.run_mode in ("train", "finetune"):
-        return _training(config, rank)
-    return _forward_only(config, rank)
+    return BY_RUN_MODE[config.run_mode](config, rank)
 
 
 def _training(config: RunConfig, rank: int) -> RankMemory:
@@ -128,16 +126,26 @@ def _update(weights: StageWeights) -> int:
     return 4 * (weights.held.numbers + 3 * weights.held.largest)
 
 
-def _forward_only(config: RunConfig, rank: int) -> RankMemory:
-    """Weights as the plan cuts them, and in prediction the paged key/value cache."""
-    sizes, model = Sizes.of(config), config.model.model_config
-    cached = model.num_blocks * model.block_size if model.use_past else 0
-    stage = ParallelDims.of(config).coordinates(rank).stage
-    layers = len(layers_of_stages(config)[stage])
+def _evaluation(config: RunConfig, rank: int) -> RankMemory:
+    """Weights as the plan cuts them, and one micro-batch on its way forward."""
+    sizes, stage = Sizes.of(config), ParallelDims.of(config).coordinates(rank).stage
+    passing = 2 * _constants(config) + max(total_of(sizes, PASSING), total_of(sizes, HEAD))
+    return RankMemory(stage_weights(config, stage).whole.bytes, 0, 0, activations=0, other=passing)
+
+
+def _prediction(config: RunConfig, rank: int) -> RankMemory:
+    """Weights as the plan cuts them, the paged cache of keys and values, and the longest prompt on its way."""
+    model, stage = config.model.model_config, ParallelDims.of(config).coordinates(rank).stage
+    longest = min(model.seq_length, model.max_decode_length)
+    prompt = replace(Sizes.of(config), tokens=longest, is_sliced=False)
+    cached = model.num_blocks * model.block_size * prompt.bytes_per_token("kv_heads", "compute")
     return RankMemory(
         parameters=stage_weights(config, stage).whole.bytes,
         gradients=0,
         optimizer_state=0,
-        activations=layers * cached * sizes.bytes_per_token("kv_heads", "compute") * 2,
-        other=2 * _constants(config) + max(total_of(sizes, HEAD), total_of(sizes, PASSING)),
+        activations=2 * model.num_layers * cached,
+        other=total_of(prompt, PASSING),
     )
+
+
+BY_RUN_MODE = {"train": _training, "finetune": _training, "eval": _evaluation, "predict": _prediction}

@@ -27,6 +27,9 @@ NETWORK = 25e9
 MEMORY = 1.6e12
 """Nominal bytes a second of one NPU's memory, through which cheap operations that are computed again pass twice."""
 
+PASSES = {Recompute.NOTHING: 3, Recompute.CHEAP: 3, Recompute.ALL_BUT_MESSAGES: 4, Recompute.ALL: 4}
+"""How often the work of a layer's forward pass is done: backward takes twice as much."""
+
 SHARE = 0.5245
 """Of the nominal speeds; see the fit in tests/unit/planner/test_speed.py."""
 
@@ -105,7 +108,7 @@ def _work(config: RunConfig, stage: int) -> float:
     """Seconds of one NPU for a micro-batch: forward, twice as much backward, and what is computed again."""
     sizes, model, own = Sizes.of(config), config.model.model_config, layers_of_stages(config)[stage]
     choices = recompute_of_layers(config)
-    passes = sum(4 if choices[layer] is Recompute.ALL else 3 for layer in own)
+    passes = sum(PASSES[choices[layer]] for layer in own)
     flops = passes * layer_flops_per_token(model, model.seq_length)
     if stage == ParallelDims.of(config).pipeline_stage - 1:
         flops += 3 * head_flops_per_token(model)

@@ -63,8 +63,7 @@ class _Stage:
     def stream(self) -> list[Message]:
         """Around the products of a layer: what they need is gathered, what they give is summed."""
         layers = layers_of_stages(self.config)[self.stage]
-        again = sum(recompute_of_layers(self.config)[layer] is Recompute.ALL for layer in layers)
-        repeated = again if self.config.recompute_config.mp_comm_recompute else 0
+        repeated = sum(recompute_of_layers(self.config)[layer] is Recompute.ALL for layer in layers)
         if not self.sizes.is_sliced:
             return [self._streams("AllReduce", "layers", 4 * len(layers) + repeated)]
         # the second half of a layer's forward pass starts from the sum behind its first half; its own is not needed

@@ -78,3 +78,11 @@ def test_a_layer_that_is_computed_again_gathers_twice_more_and_scatters_once_mor
     config = load(F16, FOUR, ("model.model_config.num_layers", "4"), ("recompute_config.recompute", "True"))
     found = counts(config, 0)
     assert (found["AllGather"], found["ReduceScatter"]) == (36 + 16, 36 + 8)
+    silent = load(
+        F16,
+        FOUR,
+        ("model.model_config.num_layers", "4"),
+        ("recompute_config.recompute", "True"),
+        ("recompute_config.mp_comm_recompute", "False"),
+    )
+    assert (counts(silent, 0)["AllGather"], counts(silent, 0)["ReduceScatter"]) == (36, 36)
