@@ -143,7 +143,7 @@ def device_memory(machine: Machine, needs: Needs) -> Finding:
         return not_applicable("no plan; give --config")
     found = f"{needs.process_bytes / _GIB:.1f} GiB by the plan, {needs.device_bytes / _GIB:.1f} GiB allowed"
     if needs.process_bytes > needs.device_bytes:
-        return problem(found, "choose other degrees, or recompute: mindcode plan says what each rank needs")
+        return problem(found, "mindcode plan --search lists the splits that fit")
     return ok(found)
 
 
