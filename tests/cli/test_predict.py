@@ -127,6 +127,27 @@ def test_what_cannot_be_done_is_one_line(
     assert error.startswith("mindcode: error: ") and message in error
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "use_parallel: False, but 4 processes run; set it to True or start one process"),
+        (["--model_parallel", "2"], "model_parallel 2 x pipeline_stage 1 = 2, but 4 processes run; make the two equal"),
+    ],
+)
+def test_as_many_processes_as_parts(
+    model: list[str],
+    flags: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Said before the processes wait for each other."""
+    monkeypatch.setenv("MS_ROLE", "MS_WORKER")
+    monkeypatch.setenv("MS_WORKER_NUM", "4")
+    assert guard(VERB, [*model, "--predict_data", "a", *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flags", [["--top_p", "-1"], ["--temperature", "warm"], ["--prompt_style", "poem"]])
 def test_flags_are_checked(model: list[str], flags: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
