@@ -96,7 +96,7 @@ class ModelConfig:
     num_blocks: int = 512
     """Blocks in the paged cache (Ascend)."""
     fine_grain_interleave: int = 1
-    """Pieces a layer is cut into so that communication overlaps computation (Ascend)."""
+    """Pieces a layer is cut into so that communication overlaps computation; only by engine mindformers."""
     offset: int | tuple[int, ...] = 0
     """Layers more or fewer for each pipeline stage."""
     checkpoint_name_or_path: str = ""

@@ -184,7 +184,7 @@ class ParallelContextConfig:
     gradients_mean: bool = False
     """Average instead of sum in the gradient all-reduce."""
     full_batch: bool = True
-    """Kept for MindFormers' files; every rank reads only its own rows here."""
+    """Kept for MindFormers' files; who reads which rows depends on the device, see docs/parallelism.md."""
     enable_parallel_optimizer: bool = True
     """Shard the optimizer state over the data-parallel ranks."""
     strategy_ckpt_save_file: str = "./ckpt_strategy.ckpt"
