@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
+from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.parallel.dims import ParallelDims, stage_of_layers
@@ -75,8 +76,9 @@ FUSED_CORE = (
 PLAIN_CORE = (
     Kept("attention.core.scale_queries", "d", "heads", "compute"),
     Kept("attention.core.softmax", "d", "scores", "softmax"),
-    Kept("attention.core.cast", "d", "scores", "compute"),
 )
+PLAIN_CAST = Kept("attention.core.cast", "d", "scores", "compute")
+"""Of plain attention, where the softmax has another format."""
 INPUT = (Kept("input", "t", "width", "compute"),)
 BETWEEN_MESSAGES = (
     Kept("attention.gathered", "d", "width", "compute"),
@@ -107,7 +109,10 @@ PASSING = (
     Kept("received", "t", "width", "compute"),
     Kept("gradient of the residual stream", "t", "width", "compute"),
 )
-"""In use for a moment, in the backward pass of a layer."""
+PLAIN_PASSING = (
+    Kept("gradient of attention.core.softmax", "d", "scores", "softmax"),
+    Kept("gradient of attention.core.query_key", "d", "scores", "softmax"),
+)
 
 
 @functools.cache
@@ -122,9 +127,18 @@ def rows_of_layer(sizes: Sizes, recompute: Recompute) -> tuple[Kept, ...]:
         return INPUT
     if recompute is Recompute.ALL_BUT_MESSAGES:
         return (*INPUT, *BETWEEN_MESSAGES)
-    core = FUSED_CORE if sizes.model.use_flash_attention else PLAIN_CORE
+    core = FUSED_CORE if sizes.model.use_flash_attention else _plain_core(sizes.model)
     cheap = TO_COMPUTE_AGAIN if recompute is Recompute.CHEAP else NOT_COMPUTED_AGAIN
     return (*PRODUCTS, *core, *cheap)
+
+
+def _plain_core(model: ModelConfig) -> tuple[Kept, ...]:
+    return PLAIN_CORE if model.softmax_compute_type == model.compute_dtype else (*PLAIN_CORE, PLAIN_CAST)
+
+
+def passing_rows(sizes: Sizes) -> tuple[Kept, ...]:
+    """Return what is in use for a moment, in the backward pass of a layer."""
+    return PASSING if sizes.model.use_flash_attention else (*PASSING, *PLAIN_PASSING)
 
 
 def kept_by_stage(config: RunConfig, stage: int) -> int:

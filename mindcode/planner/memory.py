@@ -15,10 +15,10 @@ from mindcode.config.sizes import micro_batches_per_step
 from mindcode.parallel.dims import ParallelDims
 from mindcode.planner.activations import (
     HEAD,
-    PASSING,
     Recompute,
     kept_by_layer,
     kept_by_stage,
+    passing_rows,
     recompute_of_layers,
     total_of,
 )
@@ -110,7 +110,7 @@ def _passing(config: RunConfig, stage: int) -> int:
     sizes, choices = Sizes.of(config), recompute_of_layers(config)
     kinds = {choices[layer] for layer in layers_of_stages(config)[stage]}
     again = kept_by_layer(sizes, Recompute.NOTHING) - min(kept_by_layer(sizes, kind) for kind in kinds)
-    layer = total_of(sizes, PASSING) + _largest_gradient(sizes) + again
+    layer = total_of(sizes, passing_rows(sizes)) + _largest_gradient(sizes) + again
     is_last = stage == ParallelDims.of(config).pipeline_stage - 1
     return max(layer, total_of(sizes, HEAD)) if is_last else layer
 
@@ -129,7 +129,7 @@ def _update(weights: StageWeights) -> int:
 def _evaluation(config: RunConfig, rank: int) -> RankMemory:
     """Weights as the plan cuts them, and one micro-batch on its way forward."""
     sizes, stage = Sizes.of(config), ParallelDims.of(config).coordinates(rank).stage
-    passing = 2 * _constants(config) + max(total_of(sizes, PASSING), total_of(sizes, HEAD))
+    passing = 2 * _constants(config) + max(total_of(sizes, passing_rows(sizes)), total_of(sizes, HEAD))
     return RankMemory(stage_weights(config, stage).whole.bytes, 0, 0, activations=0, other=passing)
 
 
@@ -144,7 +144,7 @@ def _prediction(config: RunConfig, rank: int) -> RankMemory:
         gradients=0,
         optimizer_state=0,
         activations=2 * model.num_layers * cached,
-        other=total_of(prompt, PASSING),
+        other=total_of(prompt, passing_rows(prompt)),
     )
 
 

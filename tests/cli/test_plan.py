@@ -31,6 +31,11 @@ def test_every_shipped_file_has_a_plan(path: Path, capsys: pytest.CaptureFixture
     assert "memory in GiB" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_shipped_file_fits(path: Path) -> None:
+    assert main(["--config", str(path), "--strict"]) == 0
+
+
 def test_tables_of_34b_on_16_npus(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", str(FINETUNE)]) == 0
     text = capsys.readouterr().out

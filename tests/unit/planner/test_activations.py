@@ -53,9 +53,14 @@ def test_a_stage_is_its_layers_times_the_micro_batches_on_their_way(load: Load) 
     assert (kept_by_stage(config, 0), kept_by_stage(config, 1)) == (2 * one, one)
 
 
-def test_plain_attention_keeps_its_scores(load: Load) -> None:
+@pytest.mark.parametrize(("softmax", "copies"), [("float16", 1), ("float32", 3)])
+def test_plain_attention_keeps_its_scores(load: Load, softmax: str, copies: int) -> None:
+    """In the softmax's format, and in the products' where that is another one; instead of statistics of rows."""
+    formats = ("model.model_config.softmax_compute_type", softmax)
     fused, plain = (
-        kept_by_layer(Sizes.of(load(F16, ("model.model_config.use_flash_attention", flash))), Recompute.NOTHING)
+        kept_by_layer(
+            Sizes.of(load(F16, formats, ("model.model_config.use_flash_attention", flash))), Recompute.NOTHING
+        )
         for flash in ("True", "False")
     )
-    assert plain - fused > 8 * 4096 * 4096 * 2
+    assert plain - fused == copies * 8 * 4096 * 4096 * 2 - 2 * MIB
