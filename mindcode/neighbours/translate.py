@@ -35,8 +35,10 @@ def translate(config: RunConfig, written: Entry) -> Translation:
     after = ADDED | {key: value for key, value in before.items() if key not in reasons}
     for key, value_of, why in WANTED:
         after[key] = value = value_of(before)
-        if value != before.get(key):
-            changes.append(f"{key}: {value}: {why}" if value is not None else f"{key} is left out: {why}")
+        if value is None and key in user:
+            changes.append(f"{key} is left out: {why}")
+        elif value is not None and value != before.get(key):
+            changes.append(f"{key}: {value}: {why}")
     placed = {_place(key): value for key, value in after.items() if value is not None}
     return Translation(_nested(placed), tuple(changes))
 
@@ -56,7 +58,14 @@ def _plain(value: Value) -> Any:
         return {name: _plain(entry.value) for name, entry in value.items()}
     if isinstance(value, list):
         return [_plain(entry.value) for entry in value]
-    return yaml.safe_load(value) if value else value
+    return _scalar(value) if value else value
+
+
+def _scalar(text: str) -> Any:
+    """Return the number, truth value or text that a scalar is in YAML, whatever signs it holds."""
+    loader = yaml.SafeLoader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    return loader.construct_object(yaml.ScalarNode(tag, text))
 
 
 def _place(key: str) -> str:

@@ -86,18 +86,20 @@ def test_defaults_are_spelt_out(tmp_path: Path) -> None:
 
 def test_what_mindcode_ignores_goes_through(tmp_path: Path, messages: list[str]) -> None:
     text = (
-        "profile: True\ntrain_dataset: {num_parallel_workers: 4}\nmodel: {model_config: {fused_rms_norm: False}}\n"
+        "profile: True\nremote_save_url: '*a: [b'\ntrain_dataset: {num_parallel_workers: 4}\n"
+        "model: {model_config: {fused_rms_norm: False}}\nrunner_wrapper: {scale_sense: 1.0}\n"
         "context: {jit_config: {jit_level: O0}, ascend_config: {precision_mode: must_keep_origin_dtype}}\n"
         "callbacks: [{type: MFLossMonitor, per_print_times: 2}, {type: CheckpointMonitor, save_network_params: True}]\n"
     )
     document, changes = of_text(tmp_path, text)
     assert value(document, "context.ascend_config.precision_mode") == "must_keep_origin_dtype"
     assert value(document, "context.jit_config.jit_level") == "O0"
+    assert document["remote_save_url"] == "*a: [b"
     assert (document["profile"], value(document, "train_dataset.num_parallel_workers")) == (True, 4)
     assert value(document, "model.model_config.fused_rms_norm") is False
     monitors = {item["type"]: item for item in document["callbacks"]}
     assert monitors["MFLossMonitor"]["per_print_times"] == 2 and monitors["CheckpointMonitor"]["save_network_params"]
-    assert not messages and not [line for line in changes if "fused" in line or "profile" in line]
+    assert not messages and not [line for line in changes if line.startswith(("model", "profile", "runner_wrapper"))]
 
 
 @pytest.mark.parametrize(
