@@ -12,8 +12,8 @@ from mindcode.utils.errors import UserError
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 12)
 MINDSPORE, MINDFORMERS = "2.9.0", "1.9.0"
-PATIENCE_SECONDS = 60.0
-"""For an import of MindSpore that usually takes four seconds, and longer the first time or on a loaded disk."""
+PATIENCE_SECONDS = 120.0
+"""For an import of MindSpore that takes four seconds, but much longer from shared storage or on a busy machine."""
 
 PRODUCT = """
 import sys

@@ -51,7 +51,7 @@ def test_mindformers_matters_when_it_trains(version: str, status: Status, tmp_pa
         (Ran(0, "product 0.0\n"), Status.PROBLEM, "wrong product: product 0.0"),
         (Ran(1, "Traceback\nImportError: libgomp.so.1\n"), Status.PROBLEM, "ImportError: libgomp.so.1"),
         (Ran(-11, ""), Status.PROBLEM, "SIGSEGV"),
-        (Ran(124, ""), Status.PROBLEM, "nothing after 60 s"),
+        (Ran(124, ""), Status.PROBLEM, "nothing after 120 s"),
     ],
 )
 def test_what_became_of_the_product(tmp_path: Path, ran: Ran, status: Status, word: str) -> None:
