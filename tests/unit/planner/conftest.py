@@ -13,7 +13,7 @@ CODELLAMA = Path(__file__).resolve().parents[3] / "configs" / "codellama"
 Load = Callable[..., RunConfig]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def load() -> Load:
     """(file name without its ending, overrides as (key, text)) -> the configuration."""
 
