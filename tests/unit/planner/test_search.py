@@ -37,7 +37,8 @@ def test_what_is_found_fits_and_keeps_the_batch(load: Load, found: list[Found]) 
 
 
 def test_the_published_split_is_among_them(load: Load, found: list[Found]) -> None:
-    published = [one.candidate for one in found if one.candidate.config == load(F32)]
+    config = load(F32)
+    published = [one.candidate for one in found if one.candidate.config == config]
     assert [candidate.recompute for candidate in published] == ["none"]
 
 
