@@ -49,7 +49,7 @@ PRODUCTS = (
 )
 """Read by the gradients of products; `gathered` is the normalised stream with all tokens, as products need it."""
 
-NOT_COMPUTED_AGAIN = (
+CHEAP_RESULTS = (
     Kept("attention_norm.cast", "t", "width", "norm"),
     Kept("attention_norm.norm.rms_norm", "t", "one", "float32"),
     Kept("attention.rope_q.add", "d", "heads", "compute"),
@@ -59,15 +59,15 @@ NOT_COMPUTED_AGAIN = (
     Kept("feed_forward.silu", "d", "ffn", "compute"),
     Kept("feed_forward.mul", "d", "ffn", "compute"),
 )
-"""Results of the operations that select_recompute computes again (parallel/recompute.py: CHEAP)."""
+"""Of the operations that select_recompute computes again (parallel/recompute.py: CHEAP); kept without it."""
 
-TO_COMPUTE_AGAIN = (
+CHEAP_INPUTS = (
     Kept("input", "t", "width", "compute"),
     Kept("attention.split_heads.transpose of q", "d", "heads", "compute"),
     Kept("attention.split_heads.transpose of k", "d", "kv_heads", "compute"),
     Kept("add_attention", "t", "width", "compute"),
 )
-"""What these operations start from, kept in the place of their results."""
+"""What they start from; kept with select_recompute, in the place of their results."""
 
 FUSED_CORE = (
     Kept("attention.core.flash", "d", "heads", "compute"),
@@ -79,6 +79,7 @@ PLAIN_CORE = (
 )
 PLAIN_CAST = Kept("attention.core.cast", "d", "scores", "compute")
 """Of plain attention, where the softmax has another format."""
+
 INPUT = (Kept("input", "t", "width", "compute"),)
 BETWEEN_MESSAGES = (
     Kept("attention.gathered", "d", "width", "compute"),
@@ -101,7 +102,6 @@ HEAD = (
 )
 """Last norm, head and loss, of the one micro-batch that the last stage has."""
 
-
 PASSING = (
     Kept("gradient, gathered", "d", "width", "compute"),
     Kept("gradient of feed_forward.mul", "d", "ffn", "compute"),
@@ -113,6 +113,7 @@ PLAIN_PASSING = (
     Kept("gradient of attention.core.softmax", "d", "scores", "softmax"),
     Kept("gradient of attention.core.query_key", "d", "scores", "softmax"),
 )
+"""In use for a moment in the backward pass of a layer; the second table with plain attention."""
 
 
 @functools.cache
@@ -128,7 +129,7 @@ def rows_of_layer(sizes: Sizes, recompute: Recompute) -> tuple[Kept, ...]:
     if recompute is Recompute.ALL_BUT_MESSAGES:
         return (*INPUT, *BETWEEN_MESSAGES)
     core = FUSED_CORE if sizes.model.use_flash_attention else _plain_core(sizes.model)
-    cheap = TO_COMPUTE_AGAIN if recompute is Recompute.CHEAP else NOT_COMPUTED_AGAIN
+    cheap = CHEAP_INPUTS if recompute is Recompute.CHEAP else CHEAP_RESULTS
     return (*PRODUCTS, *core, *cheap)
 
 

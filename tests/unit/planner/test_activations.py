@@ -8,7 +8,7 @@ import pytest
 from mindcode.config.schema import RunConfig
 from mindcode.parallel.recompute import CHEAP
 from mindcode.planner.activations import (
-    NOT_COMPUTED_AGAIN,
+    CHEAP_RESULTS,
     PRODUCTS,
     Kept,
     Recompute,
@@ -29,7 +29,7 @@ def is_cheap(operation: str) -> bool:
     return any(re.fullmatch(pattern, operation) for pattern in CHEAP)
 
 
-@pytest.mark.parametrize("row", NOT_COMPUTED_AGAIN, ids=lambda row: row.operation)
+@pytest.mark.parametrize("row", CHEAP_RESULTS, ids=lambda row: row.operation)
 def test_what_is_dropped_is_what_is_marked(row: Kept) -> None:
     assert is_cheap(row.operation)
 
