@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     if stages:
         lines += ["", *table.of_stages(stages), *table.LEFT_OUT, *([] if ours else [NOT_OURS])]
     for stage in stages if ours else ():
-        lines += [line for graph in stage.compiled[0].graphs for line in ("", *table.of_traffic(stage, graph))]
+        lines += ["", *(line for graph in stage.compiled[0].graphs for line in table.of_traffic(stage, graph))]
         lines += [f"stage {stage.number}, checks:", *table.of_checks(checks[stage.number])]
     lines += ["", *table.of_checks(between)] if between else []
     for failed in failures:

@@ -27,7 +27,8 @@ SHOWN = 12
 def heading(config: RunConfig, stages: Sequence[Stage]) -> list[str]:
     """Return what was compiled, and in what it differs from the configuration."""
     dims, layers = ParallelDims.of(config), config.model.model_config.num_layers
-    lines = [f"{config.trainer.model_name} on {dims.world_size} NPUs: {dims.in_words}"]
+    npus = f"{dims.world_size} NPU{'s' if dims.world_size > 1 else ''}"
+    lines = [f"{config.trainer.model_name} on {npus}: {dims.in_words}"]
     depths = sorted({sum(each.layers.values()) * dims.pipeline_stage for stage in stages for each in stage.compiled})
     if depths != [layers]:
         lines.append(f"compiled with {' and '.join(map(str, depths))} layers instead of {layers}")
