@@ -1,4 +1,4 @@
-"""mindcode launch: start a script as several processes that train together, and answer for all of them.
+"""mindcode launch: start a script as several processes that work together, and answer for all of them.
 
 mindcode launch --worker_num 2 run_mindcode.py --config configs/codellama/pretrain_codellama_tiny_cpu.yaml ...
 
@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mindcode launch",
         usage="mindcode launch [FLAGS] SCRIPT.py [ARGUMENTS]",
-        description="Run a script as several processes that train together; see that all of them end together.",
+        description="Run a script as several processes that work together; see that all of them end together.",
         allow_abbrev=False,
     )
     for flag, (kind, metavar, default, text) in _FLAGS.items():

@@ -29,7 +29,7 @@ VERBS = {
     "dryrun": Verb("mindcode.cli.dryrun", "compile a run for Ascend without an NPU, and say what each NPU would hold"),
     "train": Verb("mindcode.cli.train", "pretrain or finetune from a YAML file"),
     "plan": Verb("mindcode.cli.plan", "memory, messages and speed of a run on NPUs, in a second and without one"),
-    "launch": Verb("mindcode.cli.launch", "run a script as several processes that train together"),
+    "launch": Verb("mindcode.cli.launch", "run a script as several processes that work together"),
     "ckpt": Verb("mindcode.cli.ckpt", "inspect, verify, merge and reshard checkpoints"),
     "predict": Verb("mindcode.cli.predict", "generate from prompts, a file of prompts, or HumanEval"),
     "score": Verb("mindcode.cli.score", "run generated code against its tests and print pass@k"),
