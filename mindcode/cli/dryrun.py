@@ -43,7 +43,12 @@ def main(argv: list[str]) -> int:
     print("\n".join(lines))
     if flags.rest.json:
         with atomic_open(flags.rest.json) as stream:
-            json.dump([table.plain(stage, checks[stage.number]) for stage in stages], stream, indent=1)
+            json.dump(
+                [table.plain(stage, checks[stage.number]) for stage in stages]
+                + list(map(table.plain_failure, failures)),
+                stream,
+                indent=1,
+            )
     every = [check for group in (*checks.values(), between) for check in group]
     return 0 if not failures and all(check.ok for check in every) else 1
 

@@ -1,11 +1,13 @@
 """A dry run: which ranks are compiled how, and what they answered.
 
-stages = dry_run(config, Request(path, overrides, stages=(0, 1), layers=None))
-stages[0].peak_bytes
+stages, failures = dry_run(config, Request(path, overrides, stages=(0, 1), layers=None))
+stages[0].compiled[0].answer.device_bytes
 """
 
+import fcntl
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -100,14 +102,14 @@ def dry_run(config: RunConfig, request: Request) -> Outcome:
     """Compile each stage that is asked for; UserError for a number of layers that does not fit the stages."""
     dims, names = ParallelDims.of(config), lookup(GRAPHS, config.run_mode, "run_mode")
     folder = Path(config.output_dir).resolve() / "dryrun" / request.config.stem
-    shutil.rmtree(folder, ignore_errors=True)
     tasks = [
         _Task(stage, layers, _job(config, request, stage, layers, folder / f"stage_{stage}_depth_{number}"))
         for stage in request.stages
         for number, layers in enumerate(_depths(config, request, stage))
     ]
     deepest = max(sum(task.layers.values()) for task in tasks) * dims.pipeline_stage
-    answers = run([task.job for task in tasks], dims.world_size, _HOST_BASE + _HOST_PER_LAYER * deepest)
+    with _alone_in(folder):
+        answers = run([task.job for task in tasks], dims.world_size, _HOST_BASE + _HOST_PER_LAYER * deepest)
     pairs = list(zip(tasks, answers, strict=True))
     failures = tuple(Failed(task.stage, task.job, answer) for task, answer in pairs if answer.error)
     broken = {failed.stage for failed in failures}
@@ -127,6 +129,19 @@ def micro_batches(config: RunConfig) -> int:
 def jit_level(config: RunConfig) -> str:
     """Return the level that is compiled."""
     return INSTEAD.get(config.context.jit_level, config.context.jit_level)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Empty the folder and keep other dry runs out of it; UserError when one is at work there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: another dry run is at work there; give this one another --output_dir") from None
+        shutil.rmtree(folder, ignore_errors=True)
+        yield
 
 
 def _meant(config: RunConfig, request: Request, compiled: Sequence[Compiled]) -> RunConfig:

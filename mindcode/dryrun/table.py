@@ -30,7 +30,7 @@ def heading(config: RunConfig, stages: Sequence[Stage]) -> list[str]:
     npus = f"{dims.world_size} NPU{'s' if dims.world_size > 1 else ''}"
     lines = [f"{config.trainer.model_name} on {npus}: {dims.in_words}"]
     depths = sorted({sum(each.layers.values()) * dims.pipeline_stage for stage in stages for each in stage.compiled})
-    if depths != [layers]:
+    if depths and depths != [layers]:
         lines.append(f"compiled with {' and '.join(map(str, depths))} layers instead of {layers}")
     ours, theirs = micro_batches(config), micro_batches_per_step(config)
     if ours != theirs:
@@ -107,6 +107,12 @@ def plain(stage: Stage, checks: Sequence[Check]) -> dict[str, Any]:
         "parameters": {name: asdict(tensor) for name, tensor in parameters_of(deepest).items()},
         "checks": [check._asdict() for check in checks],
     }
+
+
+def plain_failure(failed: Failed) -> dict[str, Any]:
+    """Return what a compilation said before it failed, in the place of its stage."""
+    answer = failed.answer
+    return {"stage": failed.stage, "rank": failed.job.rank, "error": answer.error, "trace": answer.trace}
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
