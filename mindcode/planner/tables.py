@@ -22,7 +22,10 @@ def summary_text(summary: RunSummary) -> str:
 def search_text(found: Sequence[Found], devices: int, shown: int) -> str:
     """Return the best candidates, one a line."""
     if not found:
-        return f"no split over {devices} devices fits; raise context.max_device_memory, or take more devices"
+        return (
+            f"no split over {devices} devices divides the model, keeps the rows of a step and fits; "
+            "take another number, or raise context.max_device_memory"
+        )
     rows = [
         [
             *(str(degree) for degree in astuple(one.candidate.dims)),

@@ -88,7 +88,7 @@ def test_a_search_lists_what_fits_and_how_to_set_it(capsys: pytest.CaptureFixtur
 def test_a_search_without_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--config", str(FINETUNE), "--search", "--devices", "2"]
     assert main(arguments) == 0
-    assert "no split over 2 devices fits" in capsys.readouterr().out
+    assert "no split over 2 devices divides the model, keeps the rows of a step and fits" in capsys.readouterr().out
     assert main([*arguments, "--strict"]) == 1
 
 
