@@ -76,12 +76,22 @@ def first(layers: Layers, count: int) -> Layers:
     return {kind: number for kind, number in taken.items() if number}
 
 
-def overrides(layers: Layers, stages: int) -> tuple[tuple[str, str], ...]:
-    """Return the keys that give every stage just `layers`."""
-    whole, cheap = layers.get(WHOLE, 0), layers.get(CHEAP, 0)
+def overrides(layers: Layers, sizes: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    """Return the keys of a network whose stages have `sizes` layers, and of each kind no more than `layers`."""
+    whole, cheap, base = layers.get(WHOLE, 0), layers.get(CHEAP, 0), sum(sizes) // len(sizes)
     again = {"recompute": whole, "select_recompute": whole + cheap if cheap else 0}
     return (
-        ("model.model_config.num_layers", str(sum(layers.values()) * stages)),
-        ("model.model_config.offset", "0"),
-        *((f"recompute_config.{key}", str([count] * stages)) for key, count in again.items()),
+        ("model.model_config.num_layers", str(sum(sizes))),
+        ("model.model_config.offset", str([size - base for size in sizes])),
+        *((f"recompute_config.{key}", str([count] * len(sizes))) for key, count in again.items()),
     )
+
+
+def alike(layers: Layers, stages: int) -> tuple[int, ...]:
+    """Return the sizes of stages that all have `layers`."""
+    return (sum(layers.values()),) * stages
+
+
+def alone(layers: Layers, stages: int, stage: int) -> tuple[int, ...]:
+    """Return the sizes of stages when only one of them matters: the others have a layer, which costs no time."""
+    return tuple(sum(layers.values()) if place == stage else 1 for place in range(stages))

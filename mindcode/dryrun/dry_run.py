@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
-from mindcode.dryrun.depth import Layers, Trend, first, overrides, sample, stage_layers, trend
+from mindcode.dryrun.depth import Layers, Trend, alike, alone, first, overrides, sample, stage_layers, trend
 from mindcode.dryrun.ir import Graph, dumped_graphs, read_graph
 from mindcode.dryrun.job import Answer, Job
 from mindcode.dryrun.runner import run
@@ -107,7 +107,7 @@ def dry_run(config: RunConfig, request: Request) -> Outcome:
         for stage in request.stages
         for number, layers in enumerate(_depths(config, request, stage))
     ]
-    deepest = max(sum(task.layers.values()) for task in tasks) * dims.pipeline_stage
+    deepest = max(sum(task.layers.values()) for task in tasks) * (dims.pipeline_stage if request.layers else 1)
     with _alone_in(folder):
         answers = run([task.job for task in tasks], dims.world_size, _HOST_BASE + _HOST_PER_LAYER * deepest)
     pairs = list(zip(tasks, answers, strict=True))
@@ -147,7 +147,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def _meant(config: RunConfig, request: Request, compiled: Sequence[Compiled]) -> RunConfig:
     if request.layers in (None, "full"):
         return config
-    shape = overrides(compiled[0].layers, ParallelDims.of(config).pipeline_stage)
+    layers, stages = compiled[0].layers, ParallelDims.of(config).pipeline_stage
+    shape = overrides(layers, alike(layers, stages))
     return load_config(request.config, (*request.overrides, *shape))
 
 
@@ -169,11 +170,17 @@ def _depths(config: RunConfig, request: Request, stage: int) -> tuple[Layers, ..
     return (first(layers, count // stages),)
 
 
+def _shape(request: Request, layers: Layers, stages: int, stage: int) -> tuple[tuple[str, str], ...]:
+    """Return the keys that set the depth."""
+    if request.layers == "full":
+        return ()
+    return overrides(layers, alike(layers, stages) if request.layers else alone(layers, stages, stage))
+
+
 def _job(config: RunConfig, request: Request, stage: int, layers: Layers, folder: Path) -> Job:
     dims = ParallelDims.of(config)
     count = str(micro_batches(config))
     key = "parallel_config.micro_batch_num" if dims.pipeline_stage > 1 else "runner_config.gradient_accumulation_steps"
-    shape = () if request.layers == "full" else overrides(layers, dims.pipeline_stage)
     fixed = (
         ("context.device_target", "Ascend"),
         ("context.device_id", "0"),
@@ -181,5 +188,5 @@ def _job(config: RunConfig, request: Request, stage: int, layers: Layers, folder
         ("context.jit_config.jit_level", jit_level(config)),
         (key, count),
     )
-    every = (*request.overrides, *shape, *fixed)
+    every = (*request.overrides, *_shape(request, layers, dims.pipeline_stage, stage), *fixed)
     return Job(str(request.config.resolve()), every, dims.pipeline_group(0)[stage], str(folder))

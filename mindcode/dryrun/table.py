@@ -26,12 +26,14 @@ SHOWN = 12
 
 def heading(config: RunConfig, stages: Sequence[Stage]) -> list[str]:
     """Return what was compiled, and in what it differs from the configuration."""
-    dims, layers = ParallelDims.of(config), config.model.model_config.num_layers
+    dims = ParallelDims.of(config)
     npus = f"{dims.world_size} NPU{'s' if dims.world_size > 1 else ''}"
     lines = [f"{config.trainer.model_name} on {npus}: {dims.in_words}"]
-    depths = sorted({sum(each.layers.values()) * dims.pipeline_stage for stage in stages for each in stage.compiled})
-    if depths and depths != [layers]:
-        lines.append(f"compiled with {' and '.join(map(str, depths))} layers instead of {layers}")
+    depths = sorted({sum(each.layers.values()) for stage in stages for each in stage.compiled})
+    wanted = sorted({sum(stage_layers(config, stage.number).values()) for stage in stages})
+    if depths != wanted:
+        there, here = (" and ".join(map(str, numbers)) for numbers in (depths, wanted))
+        lines.append(f"compiled with {there} layers of a stage instead of {here}")
     ours, theirs = micro_batches(config), micro_batches_per_step(config)
     if ours != theirs:
         lines.append(

@@ -1,13 +1,14 @@
 """Depths that are compiled, and what follows from them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mindcode.config.loader import load_config
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import ModelSection, ParallelConfig, RecomputeConfig, RunConfig
-from mindcode.dryrun.depth import CHEAP, KEPT, WHOLE, first, overrides, sample, stage_layers, trend
+from mindcode.dryrun.depth import CHEAP, KEPT, WHOLE, alike, alone, first, overrides, sample, stage_layers, trend
 
 STAGES = RunConfig(
     use_parallel=True,
@@ -54,13 +55,16 @@ def test_the_first_layers_of_a_stage() -> None:
 
 
 def test_the_keys_give_every_stage_these_layers() -> None:
-    keys = dict(overrides({WHOLE: 1, CHEAP: 2, KEPT: 4}, stages=2))
+    layers = {WHOLE: 1, CHEAP: 2, KEPT: 4}
+    keys = dict(overrides(layers, alike(layers, 2)))
     assert keys["model.model_config.num_layers"] == "14"
     assert keys["recompute_config.recompute"] == "[1, 1]"
     assert keys["recompute_config.select_recompute"] == "[3, 3]"
 
 
-def test_a_shipped_file_takes_the_keys(repository) -> None:  # type: ignore[no-untyped-def]
-    path = repository / "configs/codellama/pretrain_codellama_70b.yaml"
-    layers = {CHEAP: 2, KEPT: 4}
-    assert stage_layers(load_config(path, overrides(layers, stages=8)), 3) == layers
+@pytest.mark.parametrize("stage", [0, 3, 7])
+def test_a_shipped_file_takes_the_keys_of_one_stage(stage: int, repository: Path) -> None:
+    path, layers = repository / "configs/codellama/pretrain_codellama_70b.yaml", {CHEAP: 2, KEPT: 4}
+    config = load_config(path, overrides(layers, alone(layers, 8, stage)))
+    assert stage_layers(config, stage) == layers
+    assert config.model.model_config.num_layers == 6 + 7

@@ -109,7 +109,7 @@ def test_the_table_says_whether_it_fits_and_what_was_changed(path: Path) -> None
     assert lines[-1].endswith("55GB: fits, 6.00 GiB left")
     assert table.heading(stage.config, [stage]) == [
         "codellama_34b on 16 NPUs: data_parallel 1, model_parallel 8, pipeline_stage 2",
-        "compiled with 4 and 8 layers instead of 48",
+        "compiled with 2 and 4 layers of a stage instead of 24",
         "compiled with 4 micro-batches instead of 128: the peak does not depend on their number",
         "compiled at jit_level O1 instead of O2",
     ]
