@@ -81,6 +81,7 @@ def test_a_sharded_optimizer(repository: Path, cache: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1600)
 @pytest.mark.parametrize("name", SHAPES)
 def test_all_layers_at_full_width(name: str, repository: Path, cache: Path, tmp_path: Path) -> None:
     """The shipped files as they are, from two small depths: minutes."""
