@@ -19,6 +19,7 @@ from mindcode.dryrun import cann, wheel
 from mindcode.runtime.simulation import MARKER
 from mindcode.utils.atomic import atomic_dir
 from mindcode.utils.errors import UserError
+from mindcode.utils.log import get_logger
 
 HOME, LIBRARIES, PYTHON = "latest", "lib64", "python"
 """The stub's folder, and folders in it: MindSpore cuts the loader's path to CANN's libraries at the word latest."""
@@ -43,6 +44,7 @@ def ensure_stub() -> Path:
     with open(folder.parent / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
+            get_logger().info("building a stub of CANN, once for this MindSpore: %s", folder)
             with atomic_dir(folder) as new:
                 _build(new / HOME, mindspore, libraries)
     return folder / HOME

@@ -1,6 +1,8 @@
 """The command line of `mindcode dryrun`, without a compilation."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,10 @@ def test_a_folder_is_for_one_dry_run_at_a_time(
     assert main(command) == 1
     assert codes == [2]
     assert "another dry run is at work there; give this one another --output_dir" in capsys.readouterr().err
+
+
+def test_the_parent_never_imports_mindspore() -> None:
+    """It has to be quick, and the stub must not be needed before it is there."""
+    modules = ("dryrun.checks", "dryrun.dry_run", "dryrun.table", "cli.dryrun")
+    program = "import sys; " + "; ".join(f"import mindcode.{name}" for name in modules)
+    subprocess.run([sys.executable, "-c", f"{program}; assert 'mindspore' not in sys.modules"], check=True, timeout=60)
