@@ -99,8 +99,16 @@ class _Task(NamedTuple):
 
 
 def dry_run(config: RunConfig, request: Request) -> Outcome:
-    """Compile each stage that is asked for; UserError for a number of layers that does not fit the stages."""
+    """Compile each stage that is asked for.
+
+    Raises UserError for a number of layers that does not fit the stages, and for training on one NPU.
+    """
     dims, names = ParallelDims.of(config), lookup(GRAPHS, config.run_mode, "run_mode")
+    if dims.world_size == 1 and config.run_mode != "predict":
+        raise UserError(
+            f"use_parallel: {config.use_parallel}, and degrees of one NPU, but a dry run of training needs two or more; "
+            "give --use_parallel True and degrees"
+        )
     folder = Path(config.output_dir).resolve() / "dryrun" / request.config.stem
     tasks = [
         _Task(stage, layers, _job(config, request, stage, layers, folder / f"stage_{stage}_depth_{number}"))

@@ -23,6 +23,7 @@ def config(repository: Path) -> str:
         (["--stage", "2"], "--stage 2: expected all or a number below pipeline_stage 2"),
         (["--layers", "3"], "--layers 3: every one of 2 pipeline stages needs as many"),
         (["--run_mode", "eval", "--eval_dataset_dir", "x"], "run_mode: unknown name 'eval'"),
+        (["--use_parallel", "False"], "a dry run of training needs two or more"),
         (["--parallel_config.model_parallel", "16"], "n_kv_heads 8 is not divisible by model_parallel 16"),
     ],
 )
