@@ -106,7 +106,7 @@ def dry_run(config: RunConfig, request: Request) -> Outcome:
     dims, names = ParallelDims.of(config), lookup(GRAPHS, config.run_mode, "run_mode")
     if dims.world_size == 1 and config.run_mode != "predict":
         raise UserError(
-            f"use_parallel: {config.use_parallel}, and degrees of one NPU, but a dry run of training needs two or more; "
+            f"use_parallel: {config.use_parallel}, and one NPU, but a dry run of training needs two or more; "
             "give --use_parallel True and degrees"
         )
     folder = Path(config.output_dir).resolve() / "dryrun" / request.config.stem
