@@ -35,13 +35,13 @@ def main(argv: list[str]) -> int:
     if not team.crew.leads:
         team.crew.follow(team.build(job.config, find_model(job.config, job.model_file, team.weights)))
         return 0
-    work = _humaneval if job.input_file == HUMANEVAL else _prompts
+    work = answer_humaneval if job.input_file == HUMANEVAL else answer_prompts
     work(job, team)
     team.crew.dismiss()
     return 0
 
 
-def _prompts(job: PredictJob, team: "Team") -> None:
+def answer_prompts(job: PredictJob, team: "Team") -> None:
     """Answer the prompts of the command line or of a file."""
     from mindcode.cli.predict_model import find_model, identity
     from mindcode.generation.prompts import PromptEncoder
@@ -164,7 +164,7 @@ def _batch_size(job: PredictJob) -> int:
     return job.config.predict_batch_size or job.config.model.model_config.batch_size
 
 
-def _humaneval(job: PredictJob, team: "Team") -> None:
+def answer_humaneval(job: PredictJob, team: "Team") -> None:
     """Write samples.jsonl for HumanEval."""
     from mindcode.cli.predict_backend import DeferredBackend
     from mindcode.evaluation.runner import GenerationPlan, generate_samples

@@ -7,24 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from helpers.launching import Place, ended, free_port, wait_for
+from helpers.predicting import write_model
 
-from mindcode.checkpoint.ckpt_file import CkptWriter, TensorRecord
 from mindcode.cli.main import guard
-from mindcode.config.loader import load_config
-from mindcode.data.tokenizer import load_tokenizer
-from mindcode.model.stats import parameter_shapes
-
-SIZES = """
-run_mode: predict
-predict_batch_size: 4
-context: {device_target: CPU}
-model:
-  model_config: {hidden_size: 32, num_layers: 1, num_heads: 4, n_kv_heads: 2, intermediate_size: 48, seq_length: 256,
-    vocab_size: 1000, compute_dtype: float32, param_init_type: float32}
-"""
 
 
 @pytest.fixture
@@ -35,31 +22,23 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.clear()
 
 
-def test_killed_continued_and_equal_to_one_process(place: Place, repository: Path) -> None:
-    folder, tokenizer = place.folder, repository / "tests" / "golden" / "llama_like.model"
-    assert load_tokenizer(tokenizer).vocab_size == 1000
-    (folder / "run.yaml").write_text(SIZES, encoding="utf-8")
-    config = load_config(folder / "run.yaml", [("load_checkpoint", "x.ckpt")]).model.model_config
-    generator = np.random.default_rng(1)
-    with CkptWriter(folder / "model.ckpt") as writer:
-        for name, shape in parameter_shapes(config).items():
-            writer.add(TensorRecord(name, "Float32", generator.normal(0, 0.3, shape).astype(np.float32)))
+def test_killed_continued_and_equal_to_one_process(place: Place) -> None:
+    folder = place.folder
+    words = [*write_model(folder), "--input_file", str(folder / "prompts.jsonl")]
     prompts = [{"id": str(number), "prompt": "word " * (number % 9 + 1)} for number in range(24)]
     (folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, prompts)), encoding="utf-8")
-    words = ["--config", str(folder / "run.yaml"), "--load_checkpoint", str(folder / "model.ckpt")]
-    words += ["--model_file", str(tokenizer), "--input_file", str(folder / "prompts.jsonl")]
     words += ["--temperature", "0.9", "--max_new_tokens", "60"]
     launched = ["-m", "mindcode", "predict", *words, "--model_parallel", "2", "--output_file", "two.jsonl"]
 
     job = place.launch(*place.flags(), sys.executable, *launched)
-    wait_for(lambda: len(lines(folder / "two.jsonl")) > 4, every=0.01)
+    wait_for(lambda: len(lines(folder / "two.jsonl")) > 4, seconds=200, every=0.01)
     os.kill(place.worker(1), signal.SIGKILL)
-    code, _, errors = ended(job)
+    code, _, errors = ended(job, 200)
     assert code == 128 + signal.SIGKILL and "rank 1 was ended by SIGKILL" in errors
     before = lines(folder / "two.jsonl")
     assert 4 < len(before) < 24 and place.left_over() == []
 
-    code, shown, errors = ended(place.launch(*place.flags(), sys.executable, *launched))
+    code, shown, errors = ended(place.launch(*place.flags(), sys.executable, *launched), 200)
     assert code == 0, errors
     assert "answers: two.jsonl" in shown and "predict" not in place.log("worker_1.log")
     assert lines(folder / "two.jsonl")[: len(before)] == before
