@@ -95,7 +95,9 @@ def _resident(compiled: Compiled) -> Counter[str]:
 
 
 def _collectives(graph: Graph) -> Counter[Collective]:
+    """What really communicates: MindSpore also writes some among the ranks of a group of one."""
     counts: Counter[Collective] = Counter()
     for collective, count in graph.collectives.items():
-        counts[replace(collective, tag=0)] += count
+        if len(collective.group) > 1 or collective.kind in ("Send", "Receive"):
+            counts[replace(collective, tag=0)] += count
     return counts

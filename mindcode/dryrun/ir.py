@@ -97,6 +97,7 @@ _STRATEGY = re.compile(r"in_strategy: \((\(.*?\))\)[,}]")
 _GROUP = re.compile(r"group_rank_ids: \(([\d, ]*)\)")
 _OWN_GROUP = re.compile(r'group: "ranks_(\d[\d_]*)"')
 """The name of a group that mindcode made itself."""
+_OWN_ID = re.compile(r"[{ ]unique_id:")
 _PEER = re.compile(r"(?:dest|src)_rank: I64\((\d+)\)")
 _TAG = re.compile(r"sr_tag: I64\((\d+)\)")
 
@@ -129,10 +130,13 @@ def read_graph(path: Path) -> Graph:
 
 
 def _phase(line: str) -> str:
-    """Operators of the backward pass name the one of the forward pass that they belong to, both their micro-batch."""
-    if "forward_unique_id:" in line:
-        return BACKWARD if " micro:" in line else STEP
-    return FORWARD if "unique_id:" in line else STEP
+    """Operators of the backward pass name the one of the forward pass that they belong to, both their micro-batch.
+
+    What recomputation adds has a micro-batch and nothing else.
+    """
+    if _OWN_ID.search(line) and "forward_unique_id:" not in line:
+        return FORWARD
+    return BACKWARD if " micro:" in line else STEP
 
 
 def _strategy(line: str) -> tuple[Shape, ...]:

@@ -12,7 +12,7 @@ from mindcode.dryrun.checks import Check, checks_of, pairing
 from mindcode.dryrun.depth import KEPT
 from mindcode.dryrun.dry_run import Compiled, Failed, Stage
 from mindcode.dryrun.figures import OPTIMIZER, WEIGHTS, memory_of, traffic_of
-from mindcode.dryrun.ir import FORWARD, STEP, Collective, Graph, Operator, TensorType
+from mindcode.dryrun.ir import BACKWARD, FORWARD, STEP, Collective, Graph, Operator, TensorType
 from mindcode.dryrun.job import Answer, Job
 from mindcode.parallel.plan import blocks_on
 
@@ -42,6 +42,7 @@ def graph(config: RunConfig, layers: int, without: str = "", operators: Mapping[
     collectives = {
         Collective(kind, FORWARD, PARTS, HIDDEN): 2 * layers * MICRO for kind in ("AllGather", "ReduceScatter")
     }
+    collectives[Collective("AllGather", BACKWARD, (0,), HIDDEN)] = layers  # a group of one: nothing is sent
     collectives[Collective("AllReduce", STEP, PARTS, TensorType((), "Float32"))] = 1
     return Graph(held, counts, collectives)
 
