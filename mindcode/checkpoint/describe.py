@@ -1,6 +1,6 @@
 """A checkpoint as lines to read: its position, its split, and of every tensor the shape and where its blocks lie."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from mindcode.checkpoint.manifest import Manifest, TensorSlices, is_manifest, re
 from mindcode.checkpoint.names import STATE_PREFIXES
 from mindcode.checkpoint.runs import Checkpoint, manifest_of, problem_of, readable_manifests
 from mindcode.parallel.plan import Shape
+from mindcode.utils.columns import aligned
 from mindcode.utils.errors import UserError
 
 _HEAD = ("tensor", "format", "shape", "cut", "blocks and copies")
@@ -22,7 +23,7 @@ def describe(source: Source, pattern: str = "") -> Iterator[str]:
     path = source.path
     if path.is_dir() and (listed := readable_manifests(path)):
         whole = [other for other, manifest in listed if problem_of(other, manifest) is None]
-        yield from _table([_listed(*pair, "whole" if pair[0] in whole else "damaged") for pair in listed])
+        yield from aligned([_listed(*pair, "whole" if pair[0] in whole else "damaged") for pair in listed])
         yield ""
         path = whole[-1] if whole else path
     manifest = path if is_manifest(path) else manifest_of(path) if path.is_file() else None
@@ -100,14 +101,7 @@ def _titled(rows: Sequence[tuple[str, ...]], pattern: str) -> Iterator[str]:
     if not rows:
         raise UserError(f"no tensor has {pattern!r} in its name")
     yield ""
-    yield from _table([_HEAD, *rows])
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned([_HEAD, *rows])
 
 
 def _shape(shape: Sequence[int]) -> str:

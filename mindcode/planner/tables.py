@@ -7,6 +7,7 @@ from mindcode.planner.memory import GIB, RankMemory
 from mindcode.planner.search import Found
 from mindcode.planner.speed import PUBLISHED
 from mindcode.planner.summary import RunSummary, StagePlan
+from mindcode.utils.columns import aligned
 
 GB = 1e9
 
@@ -48,14 +49,8 @@ def search_text(found: Sequence[Found], devices: int, shown: int) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return rows under their heads; a column is as wide as its widest cell, numbers stand to the right."""
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    numeric = [all(_is_number(row[column]) for row in rows) for column in range(len(heads))]
-
-    def line(cells: Sequence[str]) -> str:
-        placed = [c.rjust(w) if right else c.ljust(w) for c, w, right in zip(cells, widths, numeric, strict=True)]
-        return "  ".join(placed).rstrip()
-
-    return "\n".join(line(row) for row in (heads, *rows))
+    numeric = {column for column in range(len(heads)) if all(_is_number(row[column]) for row in rows)}
+    return "\n".join(aligned([heads, *rows], right=numeric))
 
 
 def _is_number(text: str) -> bool:
