@@ -9,7 +9,7 @@ step, as far as a table can say; the workspace of its kernels, HCCL's buffers an
 
 from dataclasses import dataclass, replace
 
-from mindcode.config.optimizers import RULES
+from mindcode.config.optimizers import RULES, UPDATE_PARTS
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import micro_batches_per_step
 from mindcode.parallel.dims import ParallelDims
@@ -78,7 +78,7 @@ def _training(config: RunConfig, rank: int) -> RankMemory:
         optimizer_state=_state(config, weights),
         activations=kept,
         other=_gathered(config, weights) + 2 * _constants(config) + _passing(config, stage),
-        update=_update(weights) + _constants(config),
+        update=_update(config, weights) + _constants(config),
     )
 
 
@@ -121,9 +121,10 @@ def _largest_gradient(sizes: Sizes) -> int:
     return model.ffn_size // sizes.parts * model.hidden_size * BYTES[model.param_init_type]
 
 
-def _update(weights: StageWeights) -> int:
-    """A share of all moments in fp32, and three more tensors while the largest one is updated."""
-    return 4 * (weights.held.numbers + 3 * weights.held.largest)
+def _update(config: RunConfig, weights: StageWeights) -> int:
+    """Gradients and both moments in fp32 of the part that is updated, and copies of the sums, which are cleared."""
+    part = 4 * 3 * max(weights.held.numbers // UPDATE_PARTS, weights.held.largest)
+    return part + (_gradients(config, weights) if micro_batches_per_step(config) > 1 else 0)
 
 
 def _evaluation(config: RunConfig, rank: int) -> RankMemory:

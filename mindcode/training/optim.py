@@ -8,6 +8,7 @@ serves all steps. MindSpore's fused `Adam` primitive does the work; bias correct
 inputs to it. It adds eps to √v before the correction of v, the paper after it: eps · √(1 - β₂ᵗ) makes them the same.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from mindcode.config.optimizers import AdamRule
+from mindcode.config.optimizers import UPDATE_PARTS, AdamRule
 from mindcode.config.schema import OptimizerConfig
 
 FIRST, SECOND, MASTER = "adam_m", "adam_v", "adam_master"
@@ -53,7 +54,9 @@ class AdamW(nn.Cell):
     """(gradients, gradient scale, scalars, ok) -> None: updates `parameters`, its moments and master copies in place.
 
     Each gradient is multiplied by the scale in fp32 before use. Where `ok` (a boolean scalar) is False nothing changes,
-    whatever the gradients hold; only a cell built with `can_skip` looks at it, for that costs a pass over them.
+    whatever the gradients hold; only a cell built with `can_skip` looks at it, for that costs a pass over them. The
+    parameters are updated in parts, each of which waits for the one before it: left to itself the compiler computes
+    what it can for all of them at once, and keeps that.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class AdamW(nn.Cell):
         self.in_fp32 = tuple(not _is_half(p) for p in self.targets)
         self.decayed = tuple(config.weight_decay > 0 and is_decayed(p) for p in parameters)
         self.can_skip = can_skip
+        self.parts = _parts([math.prod(p.shape) for p in parameters])
         self.beta1, self.beta2 = Tensor(config.beta1, ms.float32), Tensor(config.beta2, ms.float32)
         self.adam, self.map = ops.Adam(), ops.HyperMap()
         self.cast, self.assign, self.select = ops.Cast(), ops.Assign(), ops.Select()
@@ -94,34 +98,40 @@ class AdamW(nn.Cell):
         if self.can_skip:
             rate, decay = self.select(ok, rate, self.zero), self.select(ok, decay, self.one)
             beta1, beta2 = self.select(ok, beta1, self.one), self.select(ok, beta2, self.one)
-        update = ops.partial(self._update, ok, scale, (rate, decay, beta1, beta2, power1, power2, eps))
-        done = self.map(
-            update,
-            self.in_fp32,
-            self.copied,
-            self.decayed,
-            self.parameters,
-            self.targets,
-            self.first,
-            self.second,
-            gradients,
-        )
-        return ops.depend(ok, done)
+        for start, stop in self.parts:
+            numbers = (rate, decay, beta1, beta2, power1, power2, eps)
+            done = self.map(
+                ops.partial(self._update, ok, scale, numbers),
+                self.in_fp32[start:stop],
+                self.copied[start:stop],
+                self.decayed[start:stop],
+                self.parameters[start:stop],
+                self.targets[start:stop],
+                self.first[start:stop],
+                self.second[start:stop],
+                gradients[start:stop],
+            )
+            scale, decay = ops.depend(scale, done), ops.depend(decay, done)
+            beta1, beta2 = ops.depend(beta1, done), ops.depend(beta2, done)
+        return ops.depend(ok, scale)
 
     def _update(self, ok, scale, numbers, in_fp32, copied, decayed, parameter, target, first, second, gradient):  # type: ignore[no-untyped-def]
-        """Update one parameter; the graph compiler specialises this on its three constant booleans."""
+        """Update one parameter and return a tensor that is there afterwards.
+
+        The graph compiler specialises this on its three constant booleans.
+        """
         rate, decay, beta1, beta2, power1, power2, eps = numbers
-        gradient = self.cast(gradient, ms.float32) * scale
+        gradient = self.cast(ops.depend(gradient, scale), ms.float32) * scale  # not before the part begins
         if self.can_skip:
             # any finite tensor will do, for its share is 0; zeros would be a constant of this size on the device
             gradient = self.select(ok, gradient, first)
         if in_fp32:
             if decayed:
                 self.assign(target, target * decay)
-            self.adam(target, first, second, power1, power2, rate, beta1, beta2, eps, gradient)
+            applied = self.adam(target, first, second, power1, power2, rate, beta1, beta2, eps, gradient)
             if copied:
                 self.assign(parameter, self.cast(target, parameter.dtype))
-            return True
+            return ops.depend(gradient, applied)
         new_first = beta1 * first + (1 - beta1) * gradient
         new_second = beta2 * second + (1 - beta2) * gradient * gradient
         corrected = rate * ops.sqrt(1 - power2) / (1 - power1)
@@ -130,7 +140,15 @@ class AdamW(nn.Cell):
         self.assign(parameter, self.cast(updated, parameter.dtype))
         self.assign(first, new_first)
         self.assign(second, new_second)
-        return True
+        return new_second
+
+
+def _parts(sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return (first, last + 1) of runs of parameters that have about as many elements each."""
+    ends = np.cumsum(sizes)
+    cuts = ends[-1] / UPDATE_PARTS * np.arange(1, UPDATE_PARTS)
+    bounds = sorted({0, len(sizes), *np.searchsorted(ends, cuts).tolist()})
+    return tuple(itertools.pairwise(bounds))
 
 
 def _is_half(parameter: Parameter) -> bool:

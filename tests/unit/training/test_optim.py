@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
-from mindcode.config.optimizers import RULES
+from mindcode.config.optimizers import RULES, UPDATE_PARTS
 from mindcode.config.schema import OptimizerConfig
-from mindcode.training.optim import AdamW, step_scalars
+from mindcode.training.optim import AdamW, _parts, step_scalars
 
 CONFIG = OptimizerConfig(beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1)
 RATE, SCALE, STEPS = 1e-2, 0.5, 3
@@ -99,3 +99,12 @@ def test_copies_follow_weights_loaded_without_a_state() -> None:
     optimizer.parameters[0].set_data(Tensor(np.full((4, 6), 0.5), ms.float16))
     optimizer.refresh_copies()
     assert (optimizer.targets[0].asnumpy() == 0.5).all()
+
+
+def test_an_update_goes_over_parts_of_about_one_size() -> None:
+    sizes = [50, *[1] * 100, 20]
+    parts = _parts(sizes)
+    assert [index for start, stop in parts for index in range(start, stop)] == list(range(len(sizes)))
+    assert len(parts) <= UPDATE_PARTS
+    assert max(sum(sizes[start:stop]) for start, stop in parts) <= 50 + sum(sizes) / UPDATE_PARTS
+    assert _parts([3]) == ((0, 1),)
