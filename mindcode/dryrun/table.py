@@ -15,6 +15,7 @@ from mindcode.dryrun.dry_run import Failed, Stage, jit_level, micro_batches
 from mindcode.dryrun.figures import Memory, Traffic, memory_of, operators_by_kind, parameters_of, traffic_of
 from mindcode.parallel.dims import ParallelDims
 from mindcode.planner.memory import GIB, device_memory
+from mindcode.utils.columns import aligned
 
 LEFT_OUT = (
     "Not in the peak: the kernels' workspace, HCCL's buffers, the driver and CANN's context. It is a lower bound.",
@@ -33,7 +34,9 @@ def heading(config: RunConfig, stages: Sequence[Stage]) -> list[str]:
     wanted = sorted({sum(stage_layers(config, stage.number).values()) for stage in stages})
     if depths != wanted:
         there, here = (" and ".join(map(str, numbers)) for numbers in (depths, wanted))
-        lines.append(f"compiled with {there} layers of a stage instead of {here}")
+        meant = sorted({sum(stage_layers(stage.config, stage.number).values()) for stage in stages})
+        only = "" if meant == wanted else "; the figures, and whether they fit, are of these alone"
+        lines.append(f"compiled with {there} layers of a stage instead of {here}{only}")
     ours, theirs = micro_batches(config), micro_batches_per_step(config)
     if ours != theirs:
         lines.append(
@@ -115,12 +118,6 @@ def plain_failure(failed: Failed) -> dict[str, Any]:
     """Return what a compilation said before it failed, in the place of its stage."""
     answer = failed.answer
     return {"stage": failed.stage, "rank": failed.job.rank, "error": answer.error, "trace": answer.trace}
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows with columns of one width, the first one left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def indented(lines: Sequence[str]) -> list[str]:
