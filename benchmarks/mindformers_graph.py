@@ -25,7 +25,7 @@ from training_common import CONFIGS
 
 from mindcode.config.loader import load_config
 from mindcode.config.sizes import processes_needed
-from mindcode.dryrun.environment import simulated_rank
+from mindcode.dryrun.environment import dumped, simulated_rank
 from mindcode.dryrun.ir import read_graph
 from mindcode.dryrun.job import Job, write_job
 from mindcode.dryrun.stub import ensure_stub
@@ -111,10 +111,15 @@ def measure(engine: str, plan: str, stage: int, arguments: argparse.Namespace) -
         job = Job(str(PLANS[plan]), overrides, rank, name)
         write_job(folder / "job.json", job)
         environment = simulated_rank(ensure_stub(), mindspore_folder(), rank, processes_needed(config))
-        dump = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": name, "MS_DEV_DUMP_IR_PASSES": PASS}
+        environment |= dumped(PASS, folder)
         command = [sys.executable, str(PEER), str(folder / "job.json")]
         done = subprocess.run(
-            command, cwd=name, env=os.environ | environment | dump, capture_output=True, text=True, errors="replace"
+            command,
+            cwd=name,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
         if done.returncode:
             raise SystemExit(f"{plan}, stage {stage}, {engine}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")

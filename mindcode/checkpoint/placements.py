@@ -64,8 +64,7 @@ class Split:
     @classmethod
     def of_run(cls, config: RunConfig) -> "Split":
         """Return the split of a run."""
-        model = config.model.model_config
-        return cls(Plan(model, ParallelDims.of(config), model.offset), smallest_shared_state(config))
+        return cls(Plan.of(config), smallest_shared_state(config))
 
     def placements(self, shapes: Mapping[str, Shape], rank: int) -> dict[str, Placement]:
         """Return the block of every tensor that `rank` holds, in the order of `shapes`.

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from mindcode.doctor.finding import Finding, ok, warning
 from mindcode.doctor.machine import Machine
 from mindcode.doctor.needs import Needs
+from mindcode.runtime.simulation import TOOLS
 
-DRY_RUN = {"gcc": "gcc", "g++": "g++", "nm": "binutils", "readelf": "binutils"}
-"""What builds the stub of CANN, and the packages of Debian and Ubuntu that hold it."""
 LANGUAGES: dict[str, tuple[str, ...]] = {
     "C++": ("g++", "-dumpfullversion"),
     "JavaScript": ("node", "--version"),
@@ -23,9 +22,9 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)+")
 
 def dry_run(machine: Machine, needs: Needs) -> Finding:
     """What builds the stub of CANN for dry runs."""
-    missing = [name for name in DRY_RUN if machine.run((name, "--version"), _SECONDS).code != 0]
+    missing = [name for name in TOOLS if machine.run((name, "--version"), _SECONDS).code != 0]
     if missing:
-        packages = sorted({DRY_RUN[name] for name in missing})
+        packages = sorted({TOOLS[name] for name in missing})
         return warning(f"no {', no '.join(missing)}", f"apt-get install {' '.join(packages)}, for mindcode dryrun")
     return ok(f"gcc {_version(machine, ('gcc', '-dumpfullversion'))}, binutils")
 

@@ -71,10 +71,8 @@ def _shapes(stage: Stage) -> Check:
     """Weights and optimizer state have the shapes of the plan's blocks, and none is missing."""
     deepest = stage.compiled[-1]
     config = load_config(Path(deepest.job.config), deepest.job.overrides)
-    dims, sizes = ParallelDims.of(config), config.model.model_config
     trains = config.run_mode != "predict"
-    plan = Plan(sizes, dims, sizes.offset)
-    blocks = blocks_on(config, stage.rank) if trains else plan.local_parameters(stage.rank)
+    blocks = blocks_on(config, stage.rank) if trains else Plan.of(config).local_parameters(stage.rank)
     held = {name: t for name, t in parameters_of(deepest).items() if use_of(name) in (WEIGHTS, OPTIMIZER)}
     wrong = [
         f"{name} is {list(tensor.shape)}"

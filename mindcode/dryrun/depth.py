@@ -14,11 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindcode.config.schema import RunConfig
-from mindcode.parallel.dims import ParallelDims, stage_of_layers
-from mindcode.parallel.recompute import chosen_layers
+from mindcode.planner.activations import Recompute, recompute_of_layers
+from mindcode.planner.layout import layers_of_stages
 
 WHOLE, CHEAP, KEPT = "whole layer again", "cheap operations again", "kept"
 """What the backward pass computes again of a layer, in the order in which a stage has them."""
+
+KINDS = {
+    Recompute.ALL: WHOLE,
+    Recompute.ALL_BUT_MESSAGES: WHOLE,
+    Recompute.CHEAP: CHEAP,
+    Recompute.NOTHING: KEPT,
+}
 
 Layers = Mapping[str, int]
 """How many layers of each kind a stage has."""
@@ -50,12 +57,8 @@ def trend(values: Sequence[float], depths: Sequence[Layers]) -> Trend:
 
 def stage_layers(config: RunConfig, stage: int) -> Layers:
     """Return the layers of a stage by kind."""
-    sizes, recompute = config.model.model_config, config.recompute_config
-    stages = stage_of_layers(sizes.num_layers, ParallelDims.of(config).pipeline_stage, sizes.offset)
-    whole = chosen_layers(recompute.recompute, stages, "recompute_config.recompute")
-    cheap = chosen_layers(recompute.select_recompute, stages, "recompute_config.select_recompute")
-    own = [layer for layer, place in enumerate(stages) if place == stage]
-    return Counter(WHOLE if whole[layer] else CHEAP if cheap[layer] else KEPT for layer in own)
+    choices = recompute_of_layers(config)
+    return Counter(KINDS[choices[layer]] for layer in layers_of_stages(config)[stage])
 
 
 def sample(layers: Layers) -> tuple[Layers, ...]:

@@ -122,10 +122,9 @@ def dry_run(config: RunConfig, request: Request) -> Outcome:
     failures = tuple(Failed(task.stage, task.job, answer) for task, answer in pairs if answer.error)
     broken = {failed.stage for failed in failures}
     stages = []
-    for number in request.stages:
-        compiled = tuple(_compiled(task, answer, names) for task, answer in pairs if task.stage == number not in broken)
-        if compiled:
-            stages.append(Stage(number, dims.pipeline_group(0)[number], _meant(config, request, compiled), compiled))
+    for number in (stage for stage in request.stages if stage not in broken):
+        compiled = tuple(_compiled(task, answer, names) for task, answer in pairs if task.stage == number)
+        stages.append(Stage(number, dims.pipeline_group(0)[number], _meant(config, request, compiled), compiled))
     return Outcome(tuple(stages), failures)
 
 

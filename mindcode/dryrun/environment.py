@@ -38,6 +38,11 @@ def simulated_rank(stub: Path, mindspore: Path, rank: int, world_size: int) -> d
     }
 
 
+def dumped(passes: str, folder: Path) -> dict[str, str]:
+    """Return the variables with which a rank writes its graphs after the named pass to `folder`."""
+    return {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": str(folder), "MS_DEV_DUMP_IR_PASSES": passes}
+
+
 def _first(folders: Iterable[Path], variable: str) -> str:
     """Return a path of `folders` and then what the variable holds already."""
     before = os.environ.get(variable)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from mindcode.checkpoint.dtypes import FORMATS
 from mindcode.parallel.plan import Shape
 from mindcode.utils.errors import UserError
 
@@ -24,19 +25,6 @@ PASS = "validate"
 COLLECTIVES = ("AllReduce", "AllGather", "ReduceScatter", "AlltoAll", "Broadcast", "Send", "Receive")
 FORWARD, BACKWARD, STEP = "forward", "backward", "once a step"
 """Where an operator stands: in the passes over a micro-batch, or outside of them."""
-
-BYTES = {
-    "Bool": 1,
-    "Int8": 1,
-    "UInt8": 1,
-    "Float16": 2,
-    "BFloat16": 2,
-    "Int32": 4,
-    "Float32": 4,
-    "Int64": 8,
-    "Float64": 8,
-}
-"""Bytes of a number, by the names that the file has."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +37,7 @@ class TensorType:
     @property
     def bytes(self) -> int:
         """Memory that it takes."""
-        return prod(self.shape) * BYTES[self.dtype]
+        return prod(self.shape) * FORMATS[self.dtype].storage.itemsize
 
     def __str__(self) -> str:
         """As in `Float16 4096x8192`."""

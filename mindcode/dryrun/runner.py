@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mindcode.dryrun.environment import simulated_rank
+from mindcode.dryrun.environment import dumped, simulated_rank
 from mindcode.dryrun.ir import PASS
 from mindcode.dryrun.job import Answer, Job, read_answer, write_job
 from mindcode.dryrun.stub import ensure_stub
@@ -62,13 +62,8 @@ def _start(job: Job, environment: Mapping[str, str]) -> Child:
     folder.mkdir(parents=True, exist_ok=True)
     question = folder / "job.json"
     write_job(question, job)
-    dump = {
-        "MS_DEV_SAVE_GRAPHS": "1",
-        "MS_DEV_SAVE_GRAPHS_PATH": str(folder),
-        "MS_DEV_DUMP_IR_PASSES": PASS,
-    }
     command = [sys.executable, "-m", "mindcode.dryrun.rank", str(question)]
-    return Child(f"rank {job.rank}", command, {**environment, **dump}, folder / "log")
+    return Child(f"rank {job.rank}", command, {**environment, **dumped(PASS, folder)}, folder / "log")
 
 
 def _without_a_word(child: Child) -> Answer:

@@ -14,7 +14,8 @@ from mindcode.dryrun.depth import stage_layers
 from mindcode.dryrun.dry_run import Failed, Stage, jit_level, micro_batches
 from mindcode.dryrun.figures import Memory, Traffic, memory_of, operators_by_kind, parameters_of, traffic_of
 from mindcode.parallel.dims import ParallelDims
-from mindcode.planner.memory import GIB, device_memory
+from mindcode.planner.memory import device_memory
+from mindcode.planner.tables import gib
 from mindcode.utils.columns import aligned
 
 LEFT_OUT = (
@@ -55,10 +56,10 @@ def of_stages(stages: Sequence[Stage]) -> list[str]:
         ["rank", *(str(stage.rank) for stage in stages)],
         ["layers", *(str(sum(stage_layers(stage.config, stage.number).values())) for stage in stages)],
         ["compile time, s", *(" + ".join(f"{each.answer.compile_seconds:.0f}" for each in s.compiled) for s in stages)],
-        ["memory of the compiler, GiB", *(_gib(max(each.answer.host_bytes for each in s.compiled)) for s in stages)],
-        *([f"{use}, GiB", *(_gib(memory.resident[use]) for memory in memories)] for use in memories[0].resident),
-        ["activations and the rest, GiB", *(_gib(memory.passing) for memory in memories)],
-        ["peak, GiB", *(_gib(memory.peak) for memory in memories)],
+        ["memory of the compiler, GiB", *(gib(max(each.answer.host_bytes for each in s.compiled)) for s in stages)],
+        *([f"{use}, GiB", *(gib(memory.resident[use]) for memory in memories)] for use in memories[0].resident),
+        ["activations and the rest, GiB", *(gib(memory.passing) for memory in memories)],
+        ["peak, GiB", *(gib(memory.peak) for memory in memories)],
         ["max_device_memory", *(_fits(stage.config, memory) for stage, memory in zip(stages, memories, strict=True))],
     ]
     return aligned(rows)
@@ -67,9 +68,9 @@ def of_stages(stages: Sequence[Stage]) -> list[str]:
 def of_traffic(stage: Stage, graph: str) -> list[str]:
     """Return what one NPU of a stage communicates in one step."""
     found = traffic_of(stage, graph)
-    rows = [[_whom(each), str(each.collective.tensor), f"{each.count} x", _gib(each.bytes) + " GiB"] for each in found]
+    rows = [[_whom(each), str(each.collective.tensor), f"{each.count} x", gib(each.bytes) + " GiB"] for each in found]
     more = [f"  and {len(found) - SHOWN} smaller kinds"] if len(found) > SHOWN else []
-    total = _gib(sum(each.bytes for each in found))
+    total = gib(sum(each.bytes for each in found))
     title = f"stage {stage.number}, communication of one {graph}, {total} GiB:"
     return [title, *indented(aligned(rows[:SHOWN])), *more] if found else []
 
@@ -89,7 +90,7 @@ def of_failure(failed: Failed) -> list[str]:
 
 def plain(stage: Stage, checks: Sequence[Check]) -> dict[str, Any]:
     """Return everything about a stage as values that JSON knows."""
-    deepest = stage.compiled[-1]
+    deepest, memory = stage.compiled[-1], memory_of(stage)
     return {
         "stage": stage.number,
         "rank": stage.rank,
@@ -104,7 +105,7 @@ def plain(stage: Stage, checks: Sequence[Check]) -> dict[str, Any]:
             }
             for each in stage.compiled
         ],
-        "memory": {**asdict(memory_of(stage)), "peak": memory_of(stage).peak},
+        "memory": {**asdict(memory), "peak": memory.peak},
         "traffic": {
             name: [{**asdict(each), "bytes": each.bytes} for each in traffic_of(stage, name)] for name in deepest.graphs
         },
@@ -143,9 +144,5 @@ def _runs(ranks: Sequence[int]) -> str:
 
 def _fits(config: RunConfig, memory: Memory) -> str:
     room = device_memory(config) - memory.peak
-    how = f"fits, {_gib(room)} GiB left" if room >= 0 else f"DOES NOT FIT, {_gib(-room)} GiB too much"
+    how = f"fits, {gib(room)} GiB left" if room >= 0 else f"DOES NOT FIT, {gib(-room)} GiB too much"
     return f"{config.context.max_device_memory}: {how}"
-
-
-def _gib(count: float) -> str:
-    return f"{count / GIB:.2f}"

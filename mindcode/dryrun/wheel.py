@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mindcode.dryrun.cann import KERNEL, LOOKED_UP, MAIN_LIBRARY, OPENED_BY_NAME, WORKSPACE
+from mindcode.runtime.simulation import TOOLS
 from mindcode.utils.errors import UserError
 
 SYSTEM = (
@@ -31,9 +32,6 @@ SYSTEM = (
     "ld-linux-aarch64.so.1",
 )
 """Libraries of the system that MindSpore's may need."""
-
-TOOLS = {"gcc": "gcc", "g++": "g++", "nm": "binutils", "readelf": "binutils"}
-"""Programs that the stub needs, and the packages of Debian and Ubuntu that hold them."""
 
 
 def check_tools() -> None:

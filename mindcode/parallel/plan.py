@@ -107,6 +107,12 @@ class Plan:
     dims: ParallelDims
     offset: int | tuple[int, ...] = 0
 
+    @classmethod
+    def of(cls, config: RunConfig) -> "Plan":
+        """Return the plan of a run."""
+        sizes = config.model.model_config
+        return cls(sizes, ParallelDims.of(config), sizes.offset)
+
     def stages_of(self, name: str) -> tuple[int, ...]:
         """Pipeline stages that hold a parameter; a tied embedding lives on the first and on the last one."""
         last = self.dims.pipeline_stage - 1
@@ -175,8 +181,8 @@ def blocks_on(config: RunConfig, rank: int) -> dict[str, Placement]:
 
     Where replicas share the state MindSpore shares out the weight itself, too, and gathers it when it is needed.
     """
-    sizes, threshold = config.model.model_config, smallest_shared_state(config)
-    plan, shapes = Plan(sizes, ParallelDims.of(config), sizes.offset), parameter_shapes(sizes)
+    plan, threshold = Plan.of(config), smallest_shared_state(config)
+    shapes = parameter_shapes(plan.model)
     held = plan.local_parameters(rank)
     if threshold is None:
         return held

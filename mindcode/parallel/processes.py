@@ -91,7 +91,7 @@ def join_processes(config: RunConfig, world: World) -> Processes:
 
 def _explicit(config: RunConfig, world: World) -> Processes:
     """The explicit interpreter places its collectives by hand."""
-    plan = _plan(config)
+    plan = Plan.of(config)
     dims, rank = plan.dims, world.rank
     place, stages = dims.coordinates(rank), dims.pipeline_group(rank)
     tensor, data = join_group(dims.tensor_group(rank), rank), join_group(dims.data_group(rank), rank)
@@ -126,7 +126,7 @@ INTERPRETERS: dict[str, Callable[[RunConfig, World], Processes]] = {"CPU": _expl
 
 def _alone(config: RunConfig, world: World, everyone: Group) -> Processes:
     """A process that reads all rows and talks to everyone or nobody."""
-    plan = _plan(config)
+    plan = Plan.of(config)
     return Processes(
         world=world,
         plan=plan,
@@ -137,8 +137,3 @@ def _alone(config: RunConfig, world: World, everyone: Group) -> Processes:
         rows_part=0,
         rows_parts=1,
     )
-
-
-def _plan(config: RunConfig) -> Plan:
-    sizes = config.model.model_config
-    return Plan(sizes, ParallelDims.of(config), sizes.offset)

@@ -22,7 +22,7 @@ PIPELINE_FUSION = 2
 def share(model: LlamaForCausalLM, loss: nn.Cell, config: RunConfig) -> None:
     """Set everything that a compilation on several NPUs needs to know; UserError for unknown operations."""
     dims, sizes = ParallelDims.of(config), config.model.model_config
-    stages, plan = stage_of_layers(sizes.num_layers, dims.pipeline_stage, sizes.offset), Plan(sizes, dims, sizes.offset)
+    stages, plan = stage_of_layers(sizes.num_layers, dims.pipeline_stage, sizes.offset), Plan.of(config)
     set_strategies(model, loss, Strategies(dims, config.parallel_config.use_seq_parallel))
     set_stages(model, loss, plan)
     set_shared_state(model, plan, smallest_shared_state(config))

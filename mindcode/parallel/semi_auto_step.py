@@ -173,14 +173,13 @@ def _number(name: str) -> Parameter:
 
 def copies_of_parameters(config: RunConfig) -> dict[str, int]:
     """Return how many ranks hold each element of a parameter's gradient when the optimizer sees it."""
-    dims, sizes = ParallelDims.of(config), config.model.model_config
-    plan, threshold = Plan(sizes, dims, sizes.offset), smallest_shared_state(config)
+    plan, threshold = Plan.of(config), smallest_shared_state(config)
     copies = {}
-    for name, shape in parameter_shapes(sizes).items():
+    for name, shape in parameter_shapes(plan.model).items():
         block = plan.placement(name, shape, 0)
         if threshold is not None:
             block = plan.state_placement(name, shape, 0, threshold)
-        holders = dims.data_parallel * dims.model_parallel * len(plan.stages_of(name))
+        holders = plan.dims.data_parallel * plan.dims.model_parallel * len(plan.stages_of(name))
         copies[name] = holders * prod(block.shape) // prod(shape)
     return copies
 

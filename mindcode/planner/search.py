@@ -7,6 +7,7 @@ Tried are all products data x tensor x pipeline that give the number of NPUs and
 micro-batch, recomputation and the sharded optimizer. All else stays as in the configuration.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,22 @@ ROWS = (1, 2, 4, 8)
 RECOMPUTE = {"none": (False, False), "select": (False, True), "all": (True, False)}
 """By name: recompute_config.recompute and select_recompute."""
 
+SETTINGS = (
+    "use_parallel",
+    "parallel_config.data_parallel",
+    "parallel_config.model_parallel",
+    "parallel_config.pipeline_stage",
+    "parallel_config.use_seq_parallel",
+    "parallel_config.micro_batch_num",
+    "runner_config.gradient_accumulation_steps",
+    "runner_config.batch_size",
+    "model.model_config.offset",
+    "recompute_config.recompute",
+    "recompute_config.select_recompute",
+    "parallel.enable_parallel_optimizer",
+)
+"""Keys in which candidates differ."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -45,22 +62,7 @@ class Candidate:
     @property
     def settings(self) -> dict[str, str]:
         """The keys to set, with their values."""
-        whole, cheap = RECOMPUTE[self.recompute]
-        has_stages = self.dims.pipeline_stage > 1
-        return {
-            "use_parallel": str(self.dims.world_size > 1),
-            "parallel_config.data_parallel": str(self.dims.data_parallel),
-            "parallel_config.model_parallel": str(self.dims.model_parallel),
-            "parallel_config.pipeline_stage": str(self.dims.pipeline_stage),
-            "parallel_config.use_seq_parallel": str(self.dims.model_parallel > 1),
-            "parallel_config.micro_batch_num": str(self.micro_batches if has_stages else 1),
-            "runner_config.gradient_accumulation_steps": str(1 if has_stages else self.micro_batches),
-            "runner_config.batch_size": str(self.batch_size),
-            "model.model_config.offset": "0",
-            "recompute_config.recompute": str(whole),
-            "recompute_config.select_recompute": str(cheap),
-            "parallel.enable_parallel_optimizer": str(self.shards_optimizer),
-        }
+        return {key: str(functools.reduce(getattr, key.split("."), self.config)) for key in SETTINGS}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from mindcode.utils.errors import UserError
 
 MARKER = "STUB_OF_CANN"
 """A file that lies beside the libraries of a stub."""
+TOOLS = {"gcc": "gcc", "g++": "g++", "nm": "binutils", "readelf": "binutils"}
+"""Programs that build the stub, and the packages of Debian and Ubuntu that hold them."""
 LEVEL = "MS_SIMULATION_LEVEL"
 """MindSpore's variable: 0 compiles only, 1 allocates simulated memory, too; neither computes."""
 PATH = "LD_LIBRARY_PATH"

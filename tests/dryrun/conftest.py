@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mindcode.dryrun.wheel import TOOLS
+from mindcode.runtime.simulation import TOOLS
 
 
 @pytest.fixture(scope="session")

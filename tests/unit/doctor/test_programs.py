@@ -11,7 +11,7 @@ from mindcode.doctor.needs import Needs
 
 
 def test_what_the_dry_run_needs_and_which_package_has_it(tmp_path: Path) -> None:
-    installed = {name: Ran(0, "12.2.0\n") for name in programs.DRY_RUN}
+    installed = {name: Ran(0, "12.2.0\n") for name in programs.TOOLS}
     assert programs.dry_run(machine(tmp_path, programs=installed), Needs()).status is Status.OK
     del installed["nm"], installed["g++"]
     finding = programs.dry_run(machine(tmp_path, programs=installed), Needs())
