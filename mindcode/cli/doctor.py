@@ -16,11 +16,11 @@ from mindcode.cli.flags import find_config
 from mindcode.cli.numbers import whole_number
 from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import processes_needed
+from mindcode.config.sizes import NPUS_PER_MACHINE, processes_needed
 from mindcode.doctor.checks import CHECKS, examine
 from mindcode.doctor.finding import Finding, Status
 from mindcode.doctor.machine import Machine, this_machine
-from mindcode.doctor.needs import NPUS_PER_MACHINE, Meeting, Needs
+from mindcode.doctor.needs import Meeting, Needs
 from mindcode.model.stats import num_parameters
 from mindcode.planner.memory import device_memory, rank_memory
 from mindcode.planner.shapes import BYTES

@@ -2,6 +2,11 @@
 
 from mindcode.config.schema import RunConfig
 
+NPUS_PER_MACHINE = 8
+"""Of an Atlas 800T A2 or 900 A2 PoDc node."""
+GIB = 2**30
+"""What MindSpore means by the GB of max_device_memory."""
+
 
 def processes_needed(config: RunConfig) -> int:
     """data_parallel x model_parallel x context_parallel x pipeline_stage, or 1 without use_parallel."""

@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 
+from mindcode.config.sizes import GIB
 from mindcode.doctor.finding import Finding, not_applicable, ok, problem, warning
 from mindcode.doctor.machine import Machine
 from mindcode.doctor.needs import Needs
@@ -45,8 +46,6 @@ graphs are compiled, and with many layers one stage may compile for minutes long
 _VERSION = re.compile(r"^Version=(\S+)", re.MULTILINE)
 _UNHEALTHY = re.compile(r"\|\s*(Warning|Alarm|Critical|Offline)\s*\|")
 _NPU_SMI_SECONDS = 10.0
-_GIB = 2**30
-"""What MindSpore means by the GB of max_device_memory."""
 
 
 def cann(machine: Machine, needs: Needs) -> Finding:
@@ -141,7 +140,7 @@ def device_memory(machine: Machine, needs: Needs) -> Finding:
     """Whether the plan fits into what a process may take of its NPU."""
     if not needs.process_bytes or not needs.device_bytes:
         return not_applicable("no plan; give --config")
-    found = f"{needs.process_bytes / _GIB:.1f} GiB by the plan, {needs.device_bytes / _GIB:.1f} GiB allowed"
+    found = f"{needs.process_bytes / GIB:.1f} GiB by the plan, {needs.device_bytes / GIB:.1f} GiB allowed"
     if needs.process_bytes > needs.device_bytes:
         return problem(found, "mindcode plan --search lists the splits that fit")
     return ok(found)

@@ -6,9 +6,6 @@ needs_of(config, local_worker_num=8)
 from dataclasses import dataclass
 from pathlib import Path
 
-NPUS_PER_MACHINE = 8
-"""Atlas 800T A2, Atlas 900 A2."""
-
 
 @dataclass(frozen=True)
 class Meeting:

@@ -3,6 +3,7 @@
 import platform
 import sys
 import time
+from collections.abc import Callable
 
 from mindcode.doctor.finding import Finding, not_applicable, ok, problem, refused, warning
 from mindcode.doctor.machine import Machine
@@ -38,12 +39,7 @@ def python(machine: Machine, needs: Needs) -> Finding:
 
 def mindspore(machine: Machine, needs: Needs) -> Finding:
     """The version that the graphs were tried with."""
-    version = machine.package_version("mindspore")
-    if version is None:
-        return problem("not installed", f"pip install mindspore=={MINDSPORE}")
-    if version != MINDSPORE:
-        return problem(version, f"pip install mindspore=={MINDSPORE}; graphs are only tried with that")
-    return ok(version)
+    return _pinned(machine, "mindspore", MINDSPORE, problem, "graphs are only tried with that")
 
 
 def numpy(machine: Machine, needs: Needs) -> Finding:
@@ -60,12 +56,7 @@ def mindformers(machine: Machine, needs: Needs) -> Finding:
     """The version whose configuration `engine: mindformers` is translated into."""
     if needs.engine != "mindformers":
         return not_applicable(f"engine: {needs.engine}")
-    version = machine.package_version("mindformers")
-    if version is None:
-        return problem("not installed", f"pip install mindformers=={MINDFORMERS}")
-    if version != MINDFORMERS:
-        return warning(version, f"pip install mindformers=={MINDFORMERS}; the translation is written for that")
-    return ok(version)
+    return _pinned(machine, "mindformers", MINDFORMERS, warning, "the translation is written for that")
 
 
 def product_on_cpu(machine: Machine, needs: Needs) -> Finding:
@@ -87,6 +78,16 @@ def simulation(machine: Machine, needs: Needs) -> Finding:
     except UserError as error:
         return refused(error)
     return ok("no stub of CANN on the path, MS_SIMULATION_LEVEL not set")
+
+
+def _pinned(machine: Machine, package: str, pin: str, other: Callable[[str, str], Finding], why: str) -> Finding:
+    """A package that has to be there; `other` judges another version of it."""
+    version = machine.package_version(package)
+    if version is None:
+        return problem("not installed", f"pip install {package}=={pin}")
+    if version != pin:
+        return other(version, f"pip install {package}=={pin}; {why}")
+    return ok(version)
 
 
 def _product(machine: Machine, device: str) -> Finding:

@@ -6,8 +6,8 @@ svg = draw(summarize(config))
 from collections.abc import Iterable
 from html import escape
 
+from mindcode.config.sizes import GIB
 from mindcode.planner.layout import RankPlace
-from mindcode.planner.memory import GIB
 from mindcode.planner.schedule import FORWARD, Turn, timeline
 from mindcode.planner.summary import RunSummary, StagePlan
 

@@ -7,10 +7,8 @@ for place in rank_table(config):
 from dataclasses import dataclass
 
 from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import NPUS_PER_MACHINE
 from mindcode.parallel.dims import ParallelDims, stage_of_layers
-
-NPUS_PER_MACHINE = 8
-"""Of an Atlas 800T A2 or 900 A2 PoDc node."""
 
 
 @dataclass(frozen=True)

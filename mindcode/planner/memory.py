@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from mindcode.config.optimizers import RULES, UPDATE_PARTS
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import micro_batches_per_step
+from mindcode.config.sizes import GIB, micro_batches_per_step
 from mindcode.parallel.dims import ParallelDims
 from mindcode.planner.activations import (
     HEAD,
@@ -26,9 +26,6 @@ from mindcode.planner.layout import layers_of_stages
 from mindcode.planner.shapes import BYTES, Sizes
 from mindcode.planner.weights import StageWeights, stage_weights
 from mindcode.utils.lookup import lookup
-
-GIB = 2**30
-"""What MindSpore means by the GB of max_device_memory."""
 
 
 @dataclass(frozen=True)

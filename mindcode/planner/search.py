@@ -14,10 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import rows_per_step
+from mindcode.config.sizes import NPUS_PER_MACHINE, rows_per_step
 from mindcode.config.validate import problems
 from mindcode.parallel.dims import Coordinates, ParallelDims
-from mindcode.planner.layout import NPUS_PER_MACHINE
 from mindcode.planner.memory import RankMemory, device_memory, rank_memory
 from mindcode.planner.speed import Estimate, estimate
 from mindcode.utils.errors import UserError

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from mindcode.planner.memory import GIB, RankMemory
+from mindcode.config.sizes import GIB
+from mindcode.planner.memory import RankMemory
 from mindcode.planner.search import Found
 from mindcode.planner.speed import PUBLISHED
 from mindcode.planner.summary import RunSummary, StagePlan

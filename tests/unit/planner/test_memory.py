@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from mindcode.config.schema import RunConfig
+from mindcode.config.sizes import GIB
 from mindcode.planner.activations import Recompute, in_flight, kept_by_layer
-from mindcode.planner.memory import GIB, RankMemory, device_memory, rank_memory
+from mindcode.planner.memory import RankMemory, device_memory, rank_memory
 from mindcode.planner.shapes import Sizes
 
 Load = Callable[..., RunConfig]
