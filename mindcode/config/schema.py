@@ -222,7 +222,7 @@ class RecomputeConfig:
     recompute: bool | tuple[int, ...] = False
     """All layers, or the number of layers for each stage."""
     select_recompute: bool | tuple[int, ...] = False
-    """Only the cheap part of each layer."""
+    """Only norms and, with mp_comm_recompute, the gathering of their results."""
     parallel_optimizer_comm_recompute: bool = False
     """Gather sharded weights again."""
     mp_comm_recompute: bool = True

@@ -17,14 +17,15 @@ from mindcode.config.schema import RunConfig
 from mindcode.planner.activations import Recompute, recompute_of_layers
 from mindcode.planner.layout import layers_of_stages
 
-WHOLE, CHEAP, KEPT = "whole layer again", "cheap operations again", "kept"
+WHOLE, NORMS, KEPT = "whole layer again", "norms again", "kept"
 """What the backward pass computes again of a layer, in the order in which a stage has them."""
 
 KINDS = {
     Recompute.ALL: WHOLE,
     Recompute.ALL_BUT_MESSAGES: WHOLE,
-    Recompute.CHEAP: CHEAP,
-    Recompute.NOTHING: KEPT,
+    Recompute.NORMS_BUT_MESSAGES: NORMS,
+    Recompute.NORMS: NORMS,
+    Recompute.LITTLE: KEPT,
 }
 
 Layers = Mapping[str, int]
@@ -72,7 +73,7 @@ def sample(layers: Layers) -> tuple[Layers, ...]:
 def first(layers: Layers, count: int) -> Layers:
     """Return the first `count` layers of a stage that has `layers`, or all of its last kind if it has fewer."""
     taken: Counter[str] = Counter()
-    kinds = [kind for kind in (WHOLE, CHEAP, KEPT) if layers.get(kind)]
+    kinds = [kind for kind in (WHOLE, NORMS, KEPT) if layers.get(kind)]
     for kind in kinds:
         taken[kind] = min(layers[kind], count - taken.total())
     taken[kinds[-1]] += count - taken.total()
@@ -81,8 +82,8 @@ def first(layers: Layers, count: int) -> Layers:
 
 def overrides(layers: Layers, sizes: Sequence[int]) -> tuple[tuple[str, str], ...]:
     """Return the keys of a network whose stages have `sizes` layers, and of each kind no more than `layers`."""
-    whole, cheap, base = layers.get(WHOLE, 0), layers.get(CHEAP, 0), sum(sizes) // len(sizes)
-    again = {"recompute": whole, "select_recompute": whole + cheap if cheap else 0}
+    whole, norms, base = layers.get(WHOLE, 0), layers.get(NORMS, 0), sum(sizes) // len(sizes)
+    again = {"recompute": whole, "select_recompute": whole + norms if norms else 0}
     return (
         ("model.model_config.num_layers", str(sum(sizes))),
         ("model.model_config.offset", str([size - base for size in sizes])),

@@ -46,8 +46,8 @@ class RMSNorm(nn.Cell):
         self.weight = Parameter(initializer("ones", (width,), norm_dtype), name="weight")
         self.norm_dtype = norm_dtype
         self.compute_dtype = compute_dtype
-        self.cast = ops.Cast()
+        self.cast, self.cast_back = ops.Cast(), ops.Cast()
         self.norm = core(eps)
 
     def construct(self, x_TD: Tensor) -> Tensor:
-        return self.cast(self.norm(self.cast(x_TD, self.norm_dtype), self.weight), self.compute_dtype)
+        return self.cast_back(self.norm(self.cast(x_TD, self.norm_dtype), self.weight), self.compute_dtype)

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
     from mindcode.model.llama import LlamaForCausalLM
 
-CHEAP = (
-    r"attention_norm\..*",
-    r"ffn_norm\..*",
-    r"attention\.cast",
-    r"attention\.rope_[qk]\..*",
+ALWAYS = (
+    r"(attention|ffn)_norm\.cast",
+    r"attention\.(merge_heads\.transpose|reshape)",
     r"feed_forward\.(silu|mul)",
 )
-"""Operations of a layer that cost little next to the memory of their results: all but products and attention itself."""
+"""Operations of every layer: one pass over memory each, from results that are kept anyway."""
+
+NORMS = r"(attention|ffn)_norm\..*"
+"""Operations that select_recompute adds, with the messages that gather their results (Korthikanti et al. 2022)."""
 
 
 def chosen_layers(setting: bool | tuple[int, ...], stages: Sequence[int], key: str) -> tuple[bool, ...]:
@@ -48,20 +49,23 @@ def operations(cell: "nn.Cell", prefix: str = "") -> "Iterator[tuple[str, ops.Pr
 
 
 def set_recompute(model: "LlamaForCausalLM", stages: tuple[int, ...], config: RecomputeConfig) -> None:
-    """Mark whole layers, or their cheap operations, to be computed again; a whole layer wins.
+    """Mark whole layers, or operations of them, to be computed again; a whole layer wins.
 
     Gathering sharded weights again (parallel_optimizer_comm_recompute) is a level of the sharded optimizer in
     MindSpore 2.9 and set there, see semi_auto_step.py.
     """
     whole = chosen_layers(config.recompute, stages, "recompute_config.recompute")
-    cheap = chosen_layers(config.select_recompute, stages, "recompute_config.select_recompute")
+    norms = chosen_layers(config.select_recompute, stages, "recompute_config.select_recompute")
     for index, layer in enumerate(model.model.layers):
         if whole[index]:
             layer.recompute(
                 mp_comm_recompute=config.mp_comm_recompute,
                 recompute_slice_activation=config.recompute_slice_activation,
             )
-        elif cheap[index]:
-            for name, primitive in operations(layer):
-                if any(re.fullmatch(pattern, name) for pattern in CHEAP):
-                    primitive.recompute()
+            continue
+        for name, primitive in operations(layer):
+            selected = norms[index] and re.fullmatch(NORMS, name) is not None
+            if selected or any(re.fullmatch(pattern, name) for pattern in ALWAYS):
+                primitive.recompute()
+            if selected:
+                primitive.add_prim_attr("recompute_comm_op", config.mp_comm_recompute)

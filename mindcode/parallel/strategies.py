@@ -59,6 +59,7 @@ WEIGHTED: dict[Role, dict[str, Words]] = {
     },
     Role.NORM: {
         "cast": row("t-"),
+        "cast_back": row("t-"),
         "norm.rms_norm": row("t-", WEIGHT),
         "norm.square": row("t-"),
         "norm.mean": row("t-"),

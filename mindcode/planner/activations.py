@@ -1,6 +1,6 @@
 """What waits for the backward pass, as a table of a layer's operations.
 
-    kept_by_layer(sizes, Recompute.NOTHING)      # bytes of one layer for one micro-batch on one rank
+    kept_by_layer(sizes, Recompute.LITTLE)       # bytes of one layer for one micro-batch on one rank
     kept_by_stage(config, stage=0)               # bytes of all its layers and of all micro-batches on their way
 
 The rows are the results that MindSpore's gradients read again, as its memory tracker shows them in the compiled step.
@@ -24,8 +24,9 @@ from mindcode.planner.shapes import Sizes
 class Recompute(Enum):
     """What of a layer is computed again."""
 
-    NOTHING = "nothing"
-    CHEAP = "the operations that cost little (select_recompute)"
+    LITTLE = "what passes over memory once, see parallel/recompute.py: ALWAYS"
+    NORMS_BUT_MESSAGES = "the norms, too, but nothing is sent again (select_recompute, mp_comm_recompute False)"
+    NORMS = "the norms, too, and what they send (select_recompute)"
     ALL_BUT_MESSAGES = "the whole layer, but nothing is sent again (recompute, mp_comm_recompute False)"
     ALL = "the whole layer (recompute)"
 
@@ -39,35 +40,27 @@ class Kept(NamedTuple):
     form: str
 
 
-PRODUCTS = (
-    Kept("attention.gathered", "d", "width", "compute"),
+ALWAYS_KEPT = (
+    Kept("input", "t", "width", "compute"),
+    Kept("attention.rope_q.add", "d", "heads", "compute"),
+    Kept("attention.rope_k.add", "d", "kv_heads", "compute"),
     Kept("attention.split_heads.transpose of v", "d", "kv_heads", "compute"),
-    Kept("attention.merge_heads.transpose", "d", "heads", "compute"),
-    Kept("feed_forward.gathered", "d", "width", "compute"),
+    Kept("add_attention", "t", "width", "compute"),
     Kept("feed_forward.w1.matmul", "d", "ffn", "compute"),
     Kept("feed_forward.w3.matmul", "d", "ffn", "compute"),
 )
-"""Read by the gradients of products; `gathered` is the normalised stream with all tokens, as products need it."""
+"""Around the core of attention; what is between these, one pass over memory makes again."""
 
-CHEAP_RESULTS = (
-    Kept("attention_norm.cast", "t", "width", "norm"),
+GATHERED = (
+    Kept("attention.gathered", "d", "width", "compute"),
+    Kept("feed_forward.gathered", "d", "width", "compute"),
+)
+"""The normalised stream with all tokens, as products need it."""
+
+STATISTICS_OF_NORMS = (
     Kept("attention_norm.norm.rms_norm", "t", "one", "float32"),
-    Kept("attention.rope_q.add", "d", "heads", "compute"),
-    Kept("attention.rope_k.add", "d", "kv_heads", "compute"),
-    Kept("ffn_norm.cast", "t", "width", "norm"),
     Kept("ffn_norm.norm.rms_norm", "t", "one", "float32"),
-    Kept("feed_forward.silu", "d", "ffn", "compute"),
-    Kept("feed_forward.mul", "d", "ffn", "compute"),
 )
-"""Of the operations that select_recompute computes again (parallel/recompute.py: CHEAP); kept without it."""
-
-CHEAP_INPUTS = (
-    Kept("input", "t", "width", "compute"),
-    Kept("attention.split_heads.transpose of q", "d", "heads", "compute"),
-    Kept("attention.split_heads.transpose of k", "d", "kv_heads", "compute"),
-    Kept("add_attention", "t", "width", "compute"),
-)
-"""What they start from; kept with select_recompute, in the place of their results."""
 
 FUSED_CORE = (
     Kept("attention.core.flash", "d", "heads", "compute"),
@@ -105,6 +98,8 @@ HEAD = (
 PASSING = (
     Kept("gradient, gathered", "d", "width", "compute"),
     Kept("gradient of feed_forward.mul", "d", "ffn", "compute"),
+    Kept("feed_forward.silu again", "d", "ffn", "compute"),
+    Kept("feed_forward.mul again", "d", "ffn", "compute"),
     Kept("sent", "t", "width", "compute"),
     Kept("received", "t", "width", "compute"),
     Kept("gradient of the residual stream", "t", "width", "compute"),
@@ -124,13 +119,15 @@ def kept_by_layer(sizes: Sizes, recompute: Recompute) -> int:
 
 def rows_of_layer(sizes: Sizes, recompute: Recompute) -> tuple[Kept, ...]:
     """Return what one layer keeps of one micro-batch."""
-    if recompute is Recompute.ALL:
-        return INPUT
-    if recompute is Recompute.ALL_BUT_MESSAGES:
-        return (*INPUT, *BETWEEN_MESSAGES)
     core = FUSED_CORE if sizes.model.use_flash_attention else _plain_core(sizes.model)
-    cheap = CHEAP_INPUTS if recompute is Recompute.CHEAP else CHEAP_RESULTS
-    return (*PRODUCTS, *core, *cheap)
+    between = (*ALWAYS_KEPT, *core)
+    return {
+        Recompute.LITTLE: (*between, *GATHERED, *STATISTICS_OF_NORMS),
+        Recompute.NORMS_BUT_MESSAGES: (*between, *GATHERED),
+        Recompute.NORMS: between,
+        Recompute.ALL_BUT_MESSAGES: (*INPUT, *BETWEEN_MESSAGES),
+        Recompute.ALL: INPUT,
+    }[recompute]
 
 
 def _plain_core(model: ModelConfig) -> tuple[Kept, ...]:
@@ -159,13 +156,15 @@ def recompute_of_layers(config: RunConfig) -> tuple[Recompute, ...]:
     """Return what is computed again of every layer; a whole layer wins."""
     model, stages = config.model.model_config, ParallelDims.of(config).pipeline_stage
     stage_of = stage_of_layers(model.num_layers, stages, model.offset)
-    section, parts = config.recompute_config, ParallelDims.of(config).model_parallel
-    everything = Recompute.ALL if section.mp_comm_recompute or parts == 1 else Recompute.ALL_BUT_MESSAGES
+    section, is_sent = config.recompute_config, ParallelDims.of(config).model_parallel > 1
+    sends_again = section.mp_comm_recompute
+    everything = Recompute.ALL if sends_again or not is_sent else Recompute.ALL_BUT_MESSAGES
+    norms = Recompute.NORMS if sends_again or not Sizes.of(config).is_sliced else Recompute.NORMS_BUT_MESSAGES
     whole = chosen_layers(section.recompute, stage_of, "recompute_config.recompute")
-    cheap = chosen_layers(section.select_recompute, stage_of, "recompute_config.select_recompute")
+    some = chosen_layers(section.select_recompute, stage_of, "recompute_config.select_recompute")
     return tuple(
-        everything if is_whole else Recompute.CHEAP if is_cheap else Recompute.NOTHING
-        for is_whole, is_cheap in zip(whole, cheap, strict=True)
+        everything if is_whole else norms if is_some else Recompute.LITTLE
+        for is_whole, is_some in zip(whole, some, strict=True)
     )
 
 

@@ -106,7 +106,7 @@ def _passing(config: RunConfig, stage: int) -> int:
     """What is in use for a moment in the middle of a stage's work: at its last layer, or in the head and the loss."""
     sizes, choices = Sizes.of(config), recompute_of_layers(config)
     kinds = {choices[layer] for layer in layers_of_stages(config)[stage]}
-    again = kept_by_layer(sizes, Recompute.NOTHING) - min(kept_by_layer(sizes, kind) for kind in kinds)
+    again = kept_by_layer(sizes, Recompute.LITTLE) - min(kept_by_layer(sizes, kind) for kind in kinds)
     layer = total_of(sizes, passing_rows(sizes)) + _largest_gradient(sizes) + again
     is_last = stage == ParallelDims.of(config).pipeline_stage - 1
     return max(layer, total_of(sizes, HEAD)) if is_last else layer
@@ -119,8 +119,8 @@ def _largest_gradient(sizes: Sizes) -> int:
 
 
 def _update(config: RunConfig, weights: StageWeights) -> int:
-    """Gradients and both moments in fp32 of the part that is updated, and copies of the sums, which are cleared."""
-    part = 4 * 3 * max(weights.held.numbers // UPDATE_PARTS, weights.held.largest)
+    """Four fp32 tensors of the part that is updated, and copies of the sums, which are cleared."""
+    part = 4 * 4 * max(weights.held.numbers // UPDATE_PARTS, weights.held.largest)
     return part + (_gradients(config, weights) if micro_batches_per_step(config) > 1 else 0)
 
 

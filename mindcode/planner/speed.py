@@ -27,7 +27,7 @@ NETWORK = 25e9
 MEMORY = 1.6e12
 """Nominal bytes a second of one NPU's memory, through which cheap operations that are computed again pass twice."""
 
-PASSES = {Recompute.NOTHING: 3, Recompute.CHEAP: 3, Recompute.ALL_BUT_MESSAGES: 4, Recompute.ALL: 4}
+PASSES = dict.fromkeys(Recompute, 3) | {Recompute.ALL_BUT_MESSAGES: 4, Recompute.ALL: 4}
 """How often the work of a layer's forward pass is done: backward takes twice as much."""
 
 SHARE = 0.5245
@@ -112,6 +112,6 @@ def _work(config: RunConfig, stage: int) -> float:
     flops = passes * layer_flops_per_token(model, model.seq_length)
     if stage == ParallelDims.of(config).pipeline_stage - 1:
         flops += 3 * head_flops_per_token(model)
-    cheap = sum(choices[layer] is Recompute.CHEAP for layer in own)
-    passed = 2 * cheap * (kept_by_layer(sizes, Recompute.NOTHING) - kept_by_layer(sizes, Recompute.CHEAP))
+    norms = sum(choices[layer] in (Recompute.NORMS, Recompute.NORMS_BUT_MESSAGES) for layer in own)
+    passed = 2 * norms * (kept_by_layer(sizes, Recompute.LITTLE) - kept_by_layer(sizes, Recompute.NORMS))
     return flops * sizes.tokens / sizes.parts / PEAK_FLOPS + passed / MEMORY

@@ -6,6 +6,7 @@
 The rows are the collectives that MindSpore inserts for the plan, as they stand in the compiled graph.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from mindcode.config.schema import RunConfig
@@ -63,13 +64,14 @@ class _Stage:
     def stream(self) -> list[Message]:
         """Around the products of a layer: what they need is gathered, what they give is summed."""
         layers = layers_of_stages(self.config)[self.stage]
-        repeated = sum(recompute_of_layers(self.config)[layer] is Recompute.ALL for layer in layers)
+        choices = Counter(recompute_of_layers(self.config)[layer] for layer in layers)
+        whole, norms = choices[Recompute.ALL], choices[Recompute.NORMS]
         if not self.sizes.is_sliced:
-            return [self._streams("AllReduce", "layers", 4 * len(layers) + repeated)]
+            return [self._streams("AllReduce", "layers", 4 * len(layers) + whole)]
         # the second half of a layer's forward pass starts from the sum behind its first half; its own is not needed
         return [
-            self._streams("AllGather", "layers", 4 * len(layers) + 2 * repeated),
-            self._streams("ReduceScatter", "layers", 4 * len(layers) + repeated),
+            self._streams("AllGather", "layers", 4 * len(layers) + 2 * (whole + norms)),
+            self._streams("ReduceScatter", "layers", 4 * len(layers) + whole),
         ]
 
     def ends(self) -> list[Message]:

@@ -8,7 +8,7 @@ import pytest
 from mindcode.config.loader import load_config
 from mindcode.config.model_schema import ModelConfig
 from mindcode.config.schema import ModelSection, ParallelConfig, RecomputeConfig, RunConfig
-from mindcode.dryrun.depth import CHEAP, KEPT, WHOLE, alike, alone, first, overrides, sample, stage_layers, trend
+from mindcode.dryrun.depth import KEPT, NORMS, WHOLE, alike, alone, first, overrides, sample, stage_layers, trend
 
 STAGES = RunConfig(
     use_parallel=True,
@@ -19,24 +19,24 @@ STAGES = RunConfig(
 
 
 def test_layers_of_a_stage_by_kind() -> None:
-    assert stage_layers(STAGES, 0) == {WHOLE: 3, CHEAP: 2, KEPT: 6}
-    assert stage_layers(STAGES, 1) == {CHEAP: 2, KEPT: 7}
+    assert stage_layers(STAGES, 0) == {WHOLE: 3, NORMS: 2, KEPT: 6}
+    assert stage_layers(STAGES, 1) == {NORMS: 2, KEPT: 7}
     assert stage_layers(replace(STAGES, recompute_config=RecomputeConfig()), 1) == {KEPT: 9}
 
 
 def test_one_compilation_more_than_kinds() -> None:
     assert sample({KEPT: 24}) == ({KEPT: 2}, {KEPT: 4})
-    assert sample({CHEAP: 8, KEPT: 2}) == ({CHEAP: 2, KEPT: 2}, {CHEAP: 4, KEPT: 2}, {CHEAP: 2, KEPT: 4})
+    assert sample({NORMS: 8, KEPT: 2}) == ({NORMS: 2, KEPT: 2}, {NORMS: 4, KEPT: 2}, {NORMS: 2, KEPT: 4})
 
 
 def test_few_layers_are_compiled_as_they_are() -> None:
     assert sample({KEPT: 4}) == ({KEPT: 4},)
 
 
-@pytest.mark.parametrize("layers", [{KEPT: 24}, {WHOLE: 3, CHEAP: 10, KEPT: 6}])
+@pytest.mark.parametrize("layers", [{KEPT: 24}, {WHOLE: 3, NORMS: 10, KEPT: 6}])
 def test_a_sum_over_layers_is_found_exactly(layers: dict[str, int]) -> None:
     def value(depth: dict[str, int]) -> int:
-        return 700 + 30 * depth.get(KEPT, 0) + 20 * depth.get(CHEAP, 0) + 5 * depth.get(WHOLE, 0)
+        return 700 + 30 * depth.get(KEPT, 0) + 20 * depth.get(NORMS, 0) + 5 * depth.get(WHOLE, 0)
 
     depths = sample(layers)
     found = trend([value(dict(depth)) for depth in depths], depths)
@@ -55,7 +55,7 @@ def test_the_first_layers_of_a_stage() -> None:
 
 
 def test_the_keys_give_every_stage_these_layers() -> None:
-    layers = {WHOLE: 1, CHEAP: 2, KEPT: 4}
+    layers = {WHOLE: 1, NORMS: 2, KEPT: 4}
     keys = dict(overrides(layers, alike(layers, 2)))
     assert keys["model.model_config.num_layers"] == "14"
     assert keys["recompute_config.recompute"] == "[1, 1]"
@@ -64,7 +64,7 @@ def test_the_keys_give_every_stage_these_layers() -> None:
 
 @pytest.mark.parametrize("stage", [0, 3, 7])
 def test_a_shipped_file_takes_the_keys_of_one_stage(stage: int, repository: Path) -> None:
-    path, layers = repository / "configs/codellama/pretrain_codellama_70b.yaml", {CHEAP: 2, KEPT: 4}
+    path, layers = repository / "configs/codellama/pretrain_codellama_70b.yaml", {NORMS: 2, KEPT: 4}
     config = load_config(path, overrides(layers, alone(layers, 8, stage)))
     assert stage_layers(config, stage) == layers
     assert config.model.model_config.num_layers == 6 + 7

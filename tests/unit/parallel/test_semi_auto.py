@@ -101,7 +101,7 @@ def test_whole_layers_are_computed_again(setting: bool | tuple[int, ...], layers
     model, _ = networks()
     set_recompute(model, STAGES, RecomputeConfig(recompute=setting))
     assert [index for index, layer in enumerate(model.model.layers) if is_recomputed(layer)] == list(layers)
-    assert not any(recomputed(layer) for layer in model.model.layers)
+    assert [index for index, layer in enumerate(model.model.layers) if not recomputed(layer)] == list(layers)
 
 
 @pytest.mark.parametrize(("communicate", "slices"), [(False, True), (True, False)])
@@ -115,16 +115,26 @@ def test_collectives_and_slices_of_a_layer_that_is_computed_again(communicate: b
     assert not any("recompute_comm_op" in primitive.attrs for _, primitive in operations(model.model.layers[1]))
 
 
-def test_cheap_operations_are_computed_again_and_a_whole_layer_wins() -> None:
+def test_norms_are_computed_again_and_a_whole_layer_wins() -> None:
     model, _ = networks()
     set_recompute(model, STAGES, RecomputeConfig(recompute=(1, 0), select_recompute=(2, 1)))
     layers = [recomputed(layer) for layer in model.model.layers]
     assert [is_recomputed(layer) for layer in model.model.layers] == [True, False, False, False, False]
     assert layers[0] == []
     assert layers[1] == layers[2]
-    assert layers[3] == layers[4] == []
-    assert {"attention.rope_q.add", "feed_forward.silu", "ffn_norm.norm.rms_norm"} < set(layers[1])
+    assert layers[3] == layers[4]
+    assert {"attention_norm.cast", "feed_forward.silu"} < set(layers[3]) < set(layers[1])
+    assert {name.split(".")[0] for name in set(layers[1]) - set(layers[3])} == {"attention_norm", "ffn_norm"}
     assert not any(name.endswith(("matmul", "flash")) for name in layers[1])
+
+
+@pytest.mark.parametrize("communicate", [False, True])
+def test_what_norms_send_is_sent_again(communicate: bool) -> None:
+    model, _ = networks()
+    set_recompute(model, STAGES, RecomputeConfig(select_recompute=(1, 0), mp_comm_recompute=communicate))
+    sent = {name: primitive.attrs.get("recompute_comm_op") for name, primitive in operations(model.model.layers[0])}
+    assert sent["ffn_norm.cast_back"] is communicate
+    assert sent["feed_forward.silu"] is None
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_training(load: Load) -> None:
 
 
 def test_what_does_not_fit_is_red(load: Load) -> None:
-    found = styles(draw(summarize(load("finetune_codellama_34b_32p", ("context.max_device_memory", "30GB")))))
+    found = styles(draw(summarize(load("finetune_codellama_34b_32p", ("context.max_device_memory", "26GB")))))
     assert (found.count("fits"), found.count("over")) == (2, 2)
 
 

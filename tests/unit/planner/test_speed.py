@@ -32,7 +32,7 @@ def test_more_micro_batches_shrink_the_bubble(load: Load) -> None:
 
 
 def test_computing_again_costs_time(load: Load) -> None:
-    plain, cheap, whole = (
+    plain, norms, whole = (
         nominal_step_seconds(load(F16, *more))
         for more in (
             (),
@@ -40,7 +40,7 @@ def test_computing_again_costs_time(load: Load) -> None:
             (("recompute_config.recompute", "True"),),
         )
     )
-    assert plain < cheap < 1.05 * plain < 1.2 * plain < whole < 1.45 * plain
+    assert plain < norms < 1.1 * plain < 1.2 * plain < whole < 1.45 * plain
 
 
 def test_tensor_parallelism_over_machines_is_slow(load: Load) -> None:
