@@ -53,15 +53,15 @@ def main(argv: list[str]) -> int:
     return 0 if not failures and all(check.ok for check in every) else 1
 
 
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stage", default="all", metavar="N", help="which pipeline stage, from 0 (default: all)")
-    parser.add_argument(
+def _add_flags(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--stage", default="all", metavar="N", help="which pipeline stage, from 0 (default: all)")
+    group.add_argument(
         "--layers",
         type=_layers,
         metavar="N",
         help="compile a network of N layers, or full; without it two small ones, for figures of the full one",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything that was found")
+    group.add_argument("--json", type=Path, metavar="FILE", help="also write everything that was found")
 
 
 def _layers(text: str) -> str:

@@ -98,20 +98,19 @@ FLAGS = (
 METAVARS: dict[Callable[[str], str], str] = {str: "TEXT", _boolean: "BOOL", _integer: "N"}
 
 
-def no_more_flags(parser: argparse.ArgumentParser) -> None:
+def no_more_flags(group: argparse._ActionsContainer) -> None:
     """Add nothing: the default of parse_run_flags."""
 
 
 def parse_run_flags(
-    argv: Sequence[str], prog: str, add_flags: Callable[[argparse.ArgumentParser], None] = no_more_flags
+    argv: Sequence[str], prog: str, add_flags: Callable[[argparse._ActionsContainer], None] = no_more_flags
 ) -> RunFlags:
     """Parse a command line; `add_flags` adds a verb's own flags, found in `rest` beside predict_data and modal_type.
 
     A malformed flag ends the process with code 2, as argparse does. Raises UserError for a missing --config file, a
     dotted flag without a value and an unknown flag.
     """
-    parser = run_parser(prog)
-    add_flags(parser)
+    parser = run_parser(prog, add_flags)
     plain, dotted = _split_dotted(argv)
     rest, unknown = parser.parse_known_args(plain)
     if unknown:
@@ -126,20 +125,26 @@ def parse_run_flags(
     return RunFlags(find_config(rest.config), (*overrides, *_options(rest.options), *dotted), rest)
 
 
-def run_parser(prog: str) -> argparse.ArgumentParser:
-    """Return the parser of the flags that every run knows."""
+def run_parser(
+    prog: str, add_flags: Callable[[argparse._ActionsContainer], None] = no_more_flags
+) -> argparse.ArgumentParser:
+    """Return the parser of a verb: its own flags, and those that every run knows."""
     parser = argparse.ArgumentParser(
-        prog=prog, epilog="Any other key of the file: --section.key VALUE, for example --optimizer.learning_rate 2e-5"
+        prog=prog,
+        usage=f"{prog} --config FILE [FLAGS]",
+        epilog="Any other key of the file: --section.key VALUE, for example --optimizer.learning_rate 2e-5",
     )
     parser.add_argument(
         "--config", required=True, metavar="FILE", help="YAML file, relative to here or to the script's folder"
     )
+    add_flags(parser.add_argument_group(f"flags of {prog}"))
+    shared = parser.add_argument_group("flags of every run: keys of the file under their names in run_mindformer.py")
     for flag in FLAGS:
         metavar = METAVARS[flag.check]
-        parser.add_argument(f"--{flag.name}", type=flag.check, metavar=metavar, help=flag.help)
-    parser.add_argument("--predict_data", nargs="+", type=unescaped, default=[], metavar="TEXT", help="prompts")
-    parser.add_argument("--modal_type", nargs="+", default=[], metavar="TEXT", help="no effect: everything is text")
-    parser.add_argument("--options", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="overrides")
+        shared.add_argument(f"--{flag.name}", type=flag.check, metavar=metavar, help=flag.help)
+    shared.add_argument("--predict_data", nargs="+", type=unescaped, default=[], metavar="TEXT", help="prompts")
+    shared.add_argument("--modal_type", nargs="+", default=[], metavar="TEXT", help="no effect: everything is text")
+    shared.add_argument("--options", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="overrides")
     return parser
 
 

@@ -21,12 +21,16 @@ class Verb(NamedTuple):
 
     module: str
     summary: str
+    again: str = "continue"
+    """What the same command does after it was interrupted."""
 
 
 VERBS = {
     "preprocess": Verb("mindcode.cli.preprocess", "raw text or conversations -> MindRecord"),
     "convert": Verb("mindcode.cli.convert", "Hugging Face, GGUF or Meta weights -> .ckpt or safetensors, and back"),
-    "dryrun": Verb("mindcode.cli.dryrun", "compile a run for Ascend without an NPU, and say what each NPU would hold"),
+    "dryrun": Verb(
+        "mindcode.cli.dryrun", "compile a run for Ascend without an NPU, and say what each NPU would hold", "start over"
+    ),
     "train": Verb("mindcode.cli.train", "pretrain or finetune from a YAML file"),
     "plan": Verb("mindcode.cli.plan", "memory, messages and speed of a run on NPUs, in a second and without one"),
     "launch": Verb("mindcode.cli.launch", "run a script as several processes that work together"),
@@ -51,18 +55,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in VERBS:
         print(f"mindcode: unknown command {name!r}{nearest(name, list(VERBS))} (see mindcode --help)", file=sys.stderr)
         return 2
-    return guard(VERBS[name].module, arguments[1:])
+    return guard(VERBS[name].module, arguments[1:], VERBS[name].again)
 
 
-def guard(module: str, arguments: Sequence[str]) -> int:
-    """Run `module.main(arguments)`; turn every failure into one line on standard error and a true exit code."""
+def guard(module: str, arguments: Sequence[str], again: str = "continue") -> int:
+    """Run `module.main(arguments)`; turn every failure into one line on standard error and a true exit code.
+
+    `again` is what the same command does after it was interrupted.
+    """
     try:
         return int(importlib.import_module(module).main(list(arguments)))
     except UserError as error:
         print(f"mindcode: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("mindcode: interrupted; run the same command again to continue", file=sys.stderr)
+        print(f"mindcode: interrupted; run the same command again to {again}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

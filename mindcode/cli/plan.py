@@ -45,22 +45,23 @@ def _plan(config: RunConfig, options: argparse.Namespace) -> bool:
 
 
 def _search(config: RunConfig, options: argparse.Namespace) -> bool:
-    from mindcode.planner.search import search
+    from mindcode.planner.search import search, why_nothing
     from mindcode.planner.tables import search_text
 
     if options.svg:
         raise UserError("--svg: draws one plan, not a search; leave out --search")
     devices = options.devices or processes_needed(config)
     found = search(config, devices)
-    print(
-        json.dumps([one.to_dict() for one in found], indent=1) if options.json else search_text(found, devices, SHOWN)
-    )
+    if options.json:
+        print(json.dumps([one.to_dict() for one in found], indent=1))
+    else:
+        print(search_text(found, devices, SHOWN) if found else why_nothing(config, devices))
     return bool(found)
 
 
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the pipeline's schedule and the ranks")
-    parser.add_argument("--search", action="store_true", help="list the splits that fit, the fastest first")
-    parser.add_argument("--devices", type=whole_number, metavar="N", help="NPUs to search for (default: the file's)")
-    parser.add_argument("--strict", action="store_true", help="exit with code 1 if nothing fits")
+def _add_flags(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--json", action="store_true", help="print everything as JSON")
+    group.add_argument("--svg", type=Path, metavar="FILE", help="draw the pipeline's schedule and the ranks")
+    group.add_argument("--search", action="store_true", help="list the splits that fit, the fastest first")
+    group.add_argument("--devices", type=whole_number, metavar="N", help="NPUs to search for (default: the file's)")
+    group.add_argument("--strict", action="store_true", help="exit with code 1 if nothing fits")

@@ -333,3 +333,8 @@ class RunConfig:
     """Network."""
     processor: ProcessorConfig = field(default_factory=ProcessorConfig)
     """Tokenizer."""
+
+    @property
+    def is_training(self) -> bool:
+        """Whether weights are updated."""
+        return self.run_mode in ("train", "finetune")

@@ -58,8 +58,7 @@ def check_world_size(config: RunConfig, world_size: int) -> None:
 
 def check_inputs(config: RunConfig) -> None:
     """Raise UserError when the run mode needs data or weights that the configuration does not name."""
-    training = config.run_mode in ("train", "finetune")
-    if training and not config.train_dataset.data_loader.dataset_dir:
+    if config.is_training and not config.train_dataset.data_loader.dataset_dir:
         raise UserError("train_dataset.data_loader.dataset_dir: empty; give --train_dataset_dir FILE_OR_FOLDER")
     if (config.run_mode == "eval" or config.do_eval) and not config.eval_dataset.data_loader.dataset_dir:
         raise UserError("eval_dataset.data_loader.dataset_dir: empty; give --eval_dataset_dir FILE_OR_FOLDER")

@@ -87,7 +87,7 @@ def overrides(layers: Layers, sizes: Sequence[int]) -> tuple[tuple[str, str], ..
     return (
         ("model.model_config.num_layers", str(sum(sizes))),
         ("model.model_config.offset", str([size - base for size in sizes])),
-        *((f"recompute_config.{key}", str([count] * len(sizes))) for key, count in again.items()),
+        *((f"recompute_config.{key}", str([min(count, size) for size in sizes])) for key, count in again.items()),
     )
 
 

@@ -171,7 +171,9 @@ def _depths(config: RunConfig, request: Request, stage: int) -> tuple[Layers, ..
         return sample(layers)
     if request.layers == "full":
         return (layers,)
-    count = int(request.layers)
+    count, whole = int(request.layers), config.model.model_config.num_layers
+    if count > whole:
+        raise UserError(f"--layers {count}: num_layers is {whole}; give at most that, or full")
     if count == 0 or count % stages:
         raise UserError(f"--layers {count}: every one of {stages} pipeline stages needs as many; give a multiple of it")
     return (first(layers, count // stages),)

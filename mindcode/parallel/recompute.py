@@ -30,13 +30,17 @@ NORMS = r"(attention|ffn)_norm\..*"
 def chosen_layers(setting: bool | tuple[int, ...], stages: Sequence[int], key: str) -> tuple[bool, ...]:
     """Return which layers a setting chooses: all, none, or so many from the beginning of each pipeline stage.
 
-    `stages` holds the stage of every layer. UserError when the setting has not one number for each stage.
+    `stages` holds the stage of every layer. UserError when the setting has not one
+    number for each stage, or one that is larger than the stage.
     """
     if isinstance(setting, bool):
         return (setting,) * len(stages)
     count = max(stages) + 1
     if len(setting) != count:
         raise UserError(f"{key}: {len(setting)} numbers for pipeline_stage {count}; give one for each stage")
+    for stage, chosen in enumerate(setting):
+        if not 0 <= chosen <= stages.count(stage):
+            raise UserError(f"{key}: {chosen} layers of stage {stage}, which has {stages.count(stage)}; give 0 to that")
     return tuple(layer - stages.index(stage) < setting[stage] for layer, stage in enumerate(stages))
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import NPUS_PER_MACHINE, rows_per_step
+from mindcode.config.sizes import GIB, NPUS_PER_MACHINE, rows_per_step
 from mindcode.config.validate import problems
 from mindcode.parallel.dims import Coordinates, ParallelDims
 from mindcode.planner.memory import RankMemory, device_memory, rank_memory
@@ -81,7 +81,7 @@ class Found:
 
 def search(config: RunConfig, devices: int) -> list[Found]:
     """Return the candidates that fit, the fastest first; UserError for a run that does not train."""
-    if config.run_mode not in ("train", "finetune"):
+    if not config.is_training:
         raise UserError(f"run_mode: {config.run_mode}, but only training is searched; use train or finetune")
     found = []
     for candidate in candidates(config, devices):
@@ -89,6 +89,20 @@ def search(config: RunConfig, devices: int) -> list[Found]:
         if memory.total <= device_memory(config):
             found.append(Found(candidate, memory, estimate(candidate.config)))
     return sorted(found, key=lambda one: (-one.estimate.tokens_per_second, one.memory.total))
+
+
+def why_nothing(config: RunConfig, devices: int) -> str:
+    """Return why a search found nothing, and what to do."""
+    needed = [most_memory(candidate.config).total for candidate in candidates(config, devices)]
+    if not needed:
+        return (
+            f"no split over {devices} devices: layers, heads and the {rows_per_step(config)} rows of a step do not "
+            "divide by the degrees of any; take another number of devices, or of rows"
+        )
+    return (
+        f"none of {len(needed)} splits over {devices} devices fits: the leanest needs {min(needed) / GIB:.2f} GiB of "
+        f"context.max_device_memory {config.context.max_device_memory}; take more devices, or raise it"
+    )
 
 
 def most_memory(config: RunConfig) -> RankMemory:

@@ -38,6 +38,7 @@ class RunSummary:
     name: str
     """trainer.model_name."""
     run_mode: str
+    is_training: bool
     device_target: str
     devices: int
     dims: ParallelDims
@@ -57,17 +58,12 @@ class RunSummary:
     stages: tuple[StagePlan, ...]
     ranks: tuple[RankPlace, ...]
     estimate: Estimate | None
-    """Only of training."""
+    """Only of training on NPUs."""
 
     @property
     def fits(self) -> bool:
         """Whether every rank's memory is within the limit."""
         return all(stage.fits for stage in self.stages)
-
-    @property
-    def is_training(self) -> bool:
-        """Whether weights are updated."""
-        return self.estimate is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain mappings, lists and numbers, with the sums."""
@@ -83,11 +79,11 @@ class RunSummary:
 def summarize(config: RunConfig) -> RunSummary:
     """Return the summary of a checked configuration; UserError for a split that does not divide."""
     dims, model, ranks = ParallelDims.of(config), config.model.model_config, rank_table(config)
-    is_training = config.run_mode in ("train", "finetune")
-    flops = train_flops_per_token if is_training else forward_flops_per_token
+    flops = train_flops_per_token if config.is_training else forward_flops_per_token
     return RunSummary(
         name=config.trainer.model_name,
         run_mode=config.run_mode,
+        is_training=config.is_training,
         device_target=config.context.device_target,
         devices=processes_needed(config),
         dims=dims,
@@ -101,7 +97,7 @@ def summarize(config: RunConfig) -> RunSummary:
         memory_limit=device_memory(config),
         stages=tuple(_stage(config, stage, ranks) for stage in range(dims.pipeline_stage)),
         ranks=ranks,
-        estimate=estimate(config) if is_training else None,
+        estimate=estimate(config) if config.is_training and config.context.device_target == "Ascend" else None,
     )
 
 
@@ -114,5 +110,5 @@ def _stage(config: RunConfig, stage: int, ranks: tuple[RankPlace, ...]) -> Stage
         layers=own[0].layers,
         memory=memory,
         fits=memory.total <= device_memory(config),
-        traffic=stage_traffic(config, stage) if config.run_mode in ("train", "finetune") else (),
+        traffic=stage_traffic(config, stage) if config.is_training else (),
     )

@@ -6,7 +6,7 @@ from dataclasses import astuple
 from mindcode.config.sizes import GIB
 from mindcode.planner.memory import RankMemory
 from mindcode.planner.search import Found
-from mindcode.planner.speed import PUBLISHED
+from mindcode.planner.speed import PUBLISHED, Estimate
 from mindcode.planner.summary import RunSummary, StagePlan
 from mindcode.utils.columns import aligned
 
@@ -17,17 +17,14 @@ def summary_text(summary: RunSummary) -> str:
     """Return all tables of a summary."""
     parts = [_header(summary), _layout(summary), _memory(summary)]
     if summary.is_training:
-        parts += [_traffic(summary), _speed(summary)]
+        parts.append(_traffic(summary))
+    if summary.estimate:
+        parts.append(_speed(summary.estimate))
     return "\n\n".join(parts)
 
 
 def search_text(found: Sequence[Found], devices: int, shown: int) -> str:
     """Return the best candidates, one a line."""
-    if not found:
-        return (
-            f"no split over {devices} devices divides the model, keeps the rows of a step and fits; "
-            "take another number, or raise context.max_device_memory"
-        )
     rows = [
         [
             *(str(degree) for degree in astuple(one.candidate.dims)),
@@ -76,7 +73,7 @@ def _header(summary: RunSummary) -> str:
     lines = [
         f"{summary.name}, {summary.run_mode}: {summary.parameters:,} parameters on {summary.devices} devices: "
         f"{summary.dims.in_words}" + (", sequence parallel" if summary.uses_sequence_parallel else ""),
-        f"{summary.flops_per_token / 1e9:,.1f} GFLOP a token, {work}",
+        f"{summary.flops_per_token / 1e9:,.4g} GFLOP a token, {work}",
     ]
     if summary.is_training:
         lines.append(
@@ -84,7 +81,9 @@ def _header(summary: RunSummary) -> str:
             f"pipeline bubble {100 * summary.bubble_share:.1f} %"
         )
     if summary.device_target != "Ascend":
-        lines.append(f"device_target is {summary.device_target}: the figures are those of the same split on NPUs")
+        lines.append(
+            f"device_target is {summary.device_target}: figures are those of the same split on NPUs, without a speed"
+        )
     return "\n".join(lines)
 
 
@@ -150,13 +149,12 @@ def _traffic(summary: RunSummary) -> str:
     return "messages of one rank in a step, and the GB that it sends (receives) in all of them\n" + table(heads, rows)
 
 
-def _speed(summary: RunSummary) -> str:
-    assert summary.estimate is not None
+def _speed(estimate: Estimate) -> str:
     errors = ", ".join(
         f"{known.tokens_per_second:.0f} on {known.devices} NPUs by {100 * known.error:+.1f} %" for known in PUBLISHED
     )
     return (
-        f"an estimate: {summary.estimate.tokens_per_second:,.0f} tokens/s on each NPU, "
-        f"{summary.estimate.step_seconds:,.1f} s a step; no measurement\n"
+        f"an estimate: {estimate.tokens_per_second:,.0f} tokens/s on each NPU, "
+        f"{estimate.step_seconds:,.1f} s a step; no measurement\n"
         f"(calibrated on two published speeds of 34B, which it misses: {errors})"
     )

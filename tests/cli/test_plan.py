@@ -26,7 +26,7 @@ def test_every_shipped_file_has_a_plan(path: Path, capsys: pytest.CaptureFixture
     plan = as_json(capsys, "--config", str(path))
     ranks = [rank for stage in plan["stages"] for rank in stage["ranks"]]
     assert ranks == list(range(plan["devices"])) == [place["rank"] for place in plan["ranks"]]
-    assert (plan["estimate"] is None) == (plan["run_mode"] == "predict")
+    assert (plan["estimate"] is None) == (plan["run_mode"] == "predict" or plan["device_target"] == "CPU")
     assert main(["--config", str(path)]) == 0
     assert "memory in GiB" in capsys.readouterr().out
 
@@ -88,8 +88,10 @@ def test_a_search_lists_what_fits_and_how_to_set_it(capsys: pytest.CaptureFixtur
 def test_a_search_without_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--config", str(FINETUNE), "--search", "--devices", "2"]
     assert main(arguments) == 0
-    assert "no split over 2 devices divides the model, keeps the rows of a step and fits" in capsys.readouterr().out
+    assert "splits over 2 devices fits: the leanest needs" in capsys.readouterr().out
     assert main([*arguments, "--strict"]) == 1
+    assert main([*arguments[:-1], "100000"]) == 0
+    assert "no split over 100000 devices: layers, heads and the 128 rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("more", [["--devices", "4"], ["--search", "--svg", "x.svg"]])

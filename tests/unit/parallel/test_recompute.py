@@ -21,7 +21,7 @@ def test_a_switch_is_for_all_layers(everything: bool) -> None:
     [
         ((0, 0), (False, False, False, False, False)),
         ((2, 1), (True, True, False, True, False)),
-        ((0, 9), (False, False, False, True, True)),
+        ((0, 2), (False, False, False, True, True)),
     ],
 )
 def test_numbers_count_from_the_beginning_of_each_stage(setting: tuple[int, ...], chosen: tuple[bool, ...]) -> None:
@@ -33,6 +33,11 @@ def test_one_number_for_each_stage(setting: tuple[int, ...]) -> None:
     message = rf"recompute_config\.recompute: {len(setting)} numbers for pipeline_stage 2; give one for each stage"
     with pytest.raises(UserError, match=message):
         chosen_layers(setting, STAGES, KEY)
+
+
+def test_a_stage_has_so_many_layers() -> None:
+    with pytest.raises(UserError, match=r"recompute: 9 layers of stage 1, which has 2; give 0 to that"):
+        chosen_layers((0, 9), STAGES, KEY)
 
 
 @pytest.mark.parametrize(
