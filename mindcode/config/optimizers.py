@@ -18,7 +18,3 @@ RULES = {
     "FP32StateAdamWeightDecay": AdamRule(bias_correction=False, master_copy=False),
 }
 """By optimizer.type."""
-
-UPDATE_PARTS = 16
-"""An update goes over the parameters in so many parts, one after the other: what it needs for a moment in fp32 is then
-there for one part and not for all of them."""

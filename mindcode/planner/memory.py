@@ -9,7 +9,7 @@ step, as far as a table can say; the workspace of its kernels, HCCL's buffers an
 
 from dataclasses import dataclass, replace
 
-from mindcode.config.optimizers import RULES, UPDATE_PARTS
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import GIB, micro_batches_per_step
 from mindcode.parallel.dims import ParallelDims
@@ -119,8 +119,11 @@ def _largest_gradient(sizes: Sizes) -> int:
 
 
 def _update(config: RunConfig, weights: StageWeights) -> int:
-    """Four fp32 tensors of the part that is updated, and copies of the sums, which are cleared."""
-    part = 4 * 4 * max(weights.held.numbers // UPDATE_PARTS, weights.held.largest)
+    """Four fp32 tensors of the part that is updated, and copies of the sums, which are cleared.
+
+    Parts are no larger than the largest matrix of all, of which the first stage has one.
+    """
+    part = 4 * 4 * stage_weights(config, 0).held.largest
     return part + (_gradients(config, weights) if micro_batches_per_step(config) > 1 else 0)
 
 

@@ -17,7 +17,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from mindcode.config.optimizers import UPDATE_PARTS, AdamRule
+from mindcode.config.optimizers import AdamRule
 from mindcode.config.schema import OptimizerConfig
 
 FIRST, SECOND, MASTER = "adam_m", "adam_v", "adam_master"
@@ -144,11 +144,14 @@ class AdamW(nn.Cell):
 
 
 def _parts(sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Return (first, last + 1) of runs of parameters that have about as many elements each."""
-    ends = np.cumsum(sizes)
-    cuts = ends[-1] / UPDATE_PARTS * np.arange(1, UPDATE_PARTS)
-    bounds = sorted({0, len(sizes), *np.searchsorted(ends, cuts).tolist()})
-    return tuple(itertools.pairwise(bounds))
+    """Return (first, last + 1) of runs of parameters that have together no more elements than the largest of all."""
+    bounds, taken, largest = [0], 0, max(sizes)
+    for index, size in enumerate(sizes):
+        if taken + size > largest:
+            bounds.append(index)
+            taken = 0
+        taken += size
+    return tuple(itertools.pairwise([*bounds, len(sizes)]))
 
 
 def _is_half(parameter: Parameter) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
-from mindcode.config.optimizers import RULES, UPDATE_PARTS
+from mindcode.config.optimizers import RULES
 from mindcode.config.schema import OptimizerConfig
 from mindcode.training.optim import AdamW, _parts, step_scalars
 
@@ -101,10 +101,11 @@ def test_copies_follow_weights_loaded_without_a_state() -> None:
     assert (optimizer.targets[0].asnumpy() == 0.5).all()
 
 
-def test_an_update_goes_over_parts_of_about_one_size() -> None:
+def test_a_part_of_an_update_is_no_larger_than_the_largest_parameter() -> None:
     sizes = [50, *[1] * 100, 20]
     parts = _parts(sizes)
     assert [index for start, stop in parts for index in range(start, stop)] == list(range(len(sizes)))
-    assert len(parts) <= UPDATE_PARTS
-    assert max(sum(sizes[start:stop]) for start, stop in parts) <= 50 + sum(sizes) / UPDATE_PARTS
+    totals = [sum(sizes[start:stop]) for start, stop in parts]
+    assert max(totals) <= max(sizes)
+    assert all(total + sizes[stop] > max(sizes) for total, (_, stop) in zip(totals[:-1], parts[:-1], strict=True))
     assert _parts([3]) == ((0, 1),)
