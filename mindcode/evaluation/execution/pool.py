@@ -46,7 +46,7 @@ def _trials(
         while waiting or busy:
             while waiting and idle:
                 worker, sample = idle.pop(), waiting.pop()
-                worker.connection.send((problems[sample.task_id], sample.completion))
+                worker.connection.send((problems[sample.task_id], sample.source))
                 busy[worker.connection] = (worker, sample)
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
@@ -90,7 +90,7 @@ def _work(connection: Connection, limits: Limits) -> None:
     with Judge(limits) as judge:
         while True:
             try:
-                problem, completion = connection.recv()
+                problem, source = connection.recv()
             except EOFError:
                 return
-            connection.send(judge.try_sample(problem, completion))
+            connection.send(judge.try_sample(problem, source))

@@ -100,7 +100,7 @@ def _sample(row: Mapping[str, Any], where: str, problems: Mapping[str, Problem])
         raise UserError(f'{where}: expected {{"task_id": "...", "completion": "..."}}, found the keys {sorted(row)}')
     if task_id not in problems:
         raise UserError(f"{where}: there is no problem {task_id!r}{nearest(task_id, list(problems))}")
-    return Sample(task_id, completion)
+    return Sample(task_id, problems[task_id].prompt + completion)
 
 
 def _check_coverage(problems: Mapping[str, Problem], samples: Sequence[Sample], request: ScoreRequest) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mindcode.evaluation.execution.judge import Judge
+from mindcode.evaluation.execution.judge import Judge, Trial
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.tasks.humaneval import load_problems
@@ -79,16 +79,20 @@ def judge() -> Iterator[Judge]:
         yield instance
 
 
+def tried(judge: Judge, problem: Problem, body: str) -> Trial:
+    return judge.try_sample(problem, problem.prompt + body)
+
+
 def test_a_right_answer_passes_and_a_wrong_one_does_not(judge: Judge) -> None:
-    assert judge.try_sample(ADD, "    return x + y\n").verdict.result == "passed"
-    wrong = judge.try_sample(ADD, "    return x - y\n").verdict
+    assert tried(judge, ADD, "    return x + y\n").verdict.result == "passed"
+    wrong = tried(judge, ADD, "    return x - y\n").verdict
     assert (wrong.passed, wrong.result) == (False, "failed: AssertionError")
 
 
 @pytest.mark.parametrize("name", sorted(ATTACKS))
 def test_attacks_fail_and_the_judge_goes_on(judge: Judge, name: str) -> None:
-    assert not judge.try_sample(ADD, f"    {ATTACKS[name]}\n").verdict.passed
-    assert judge.try_sample(ADD, "    return x + y\n").verdict.passed, "the next sample is judged as usual"
+    assert not tried(judge, ADD, f"    {ATTACKS[name]}\n").verdict.passed
+    assert tried(judge, ADD, "    return x + y\n").verdict.passed, "the next sample is judged as usual"
 
 
 def test_the_tests_are_not_in_reach_of_the_judged(judge: Judge) -> None:
@@ -98,7 +102,7 @@ def test_the_tests_are_not_in_reach_of_the_judged(judge: Judge) -> None:
         "    texts = [o for o in gc.get_objects() if isinstance(o, (list, dict, tuple))]\n"
         "    return word if any(word in str(o) for o in texts if o is not texts) else 'not found'\n"
     )
-    assert judge.try_sample(secret, body).verdict.result == "failed: AssertionError"
+    assert tried(judge, secret, body).verdict.result == "failed: AssertionError"
 
 
 def test_nothing_is_left_behind(judge: Judge, tmp_path: Path) -> None:
@@ -109,7 +113,7 @@ def test_nothing_is_left_behind(judge: Judge, tmp_path: Path) -> None:
         "    except Exception: pass\n    return os.getcwd()\n"
     )
     folder = Problem("t/f", "def f():\n", "f", "def check(c):\n    raise ValueError(c())\n")
-    left = judge.try_sample(folder, leaves).verdict.result.removeprefix("failed: ")
+    left = tried(judge, folder, leaves).verdict.result.removeprefix("failed: ")
     assert left.startswith("/") and not os.path.exists(left)
     assert not [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if b"time.sleep(77)" in _read(entry)], (
         "no process survives"
@@ -125,7 +129,7 @@ def _read(path: Path) -> bytes:
 
 def test_generated_code_can_import_what_we_can(judge: Judge) -> None:
     body = "    import traceback, sqlite3, email.message, numpy\n    return int(numpy.add(x, y))\n"
-    assert judge.try_sample(ADD, body).verdict.result == "passed"
+    assert tried(judge, ADD, body).verdict.result == "passed"
 
 
 def test_it_has_no_root_and_a_bare_environment(judge: Judge) -> None:
@@ -134,7 +138,7 @@ def test_it_has_no_root_and_a_bare_environment(judge: Judge) -> None:
         "    assert not [n for n in names if not n.endswith('_THREADS') and n != 'LC_CTYPE'], names\n"
     )
     asks = Problem("t/e", "def f():\n", "f", test)
-    result = judge.try_sample(asks, "    import os\n    return os.getuid(), list(os.environ)\n").verdict.result
+    result = tried(judge, asks, "    import os\n    return os.getuid(), list(os.environ)\n").verdict.result
     assert result == "passed"
 
 
@@ -142,7 +146,7 @@ def test_values_of_every_plain_type_cross(judge: Judge) -> None:
     values = "[None, True, 2**80, -0.5, float('inf'), 'a\\n\\ud800', b'\\xff', (1,), {1: {2}}, frozenset('x'), 3j]"
     test = f"def check(c):\n    assert c({values}) == {values}\n    assert repr(c({values})) == repr({values})\n"
     same = Problem("t/same", "def same(x):\n", "same", test)
-    assert judge.try_sample(same, "    return x\n").verdict.result == "passed"
+    assert tried(judge, same, "    return x\n").verdict.result == "passed"
 
 
 def test_subclasses_iterators_and_errors_arrive_as_plain_ones(judge: Judge) -> None:
@@ -155,26 +159,27 @@ def test_subclasses_iterators_and_errors_arrive_as_plain_ones(judge: Judge) -> N
         "    import collections, numpy\n    if n == 3: return {}['k']\n"
         "    return [collections.Counter('a'), map(int, '10'), numpy.int64(3)][n]\n"
     )
-    assert judge.try_sample(kinds, body).verdict.result == "passed"
+    assert tried(judge, kinds, body).verdict.result == "passed"
 
 
 def test_names_that_tests_take_from_the_prompt_are_the_prompts(judge: Judge) -> None:
     prompt = 'def helper(x):\n    return 2 * x\n\ndef f(x):\n    """Double."""\n'
     uses_helper = Problem("t/h", prompt, "f", "def check(c):\n    assert c(2) == helper(2)\n")
     forged = "    return 7\n\ndef helper(x):\n    return 7\n"
-    assert judge.try_sample(uses_helper, "    return helper(x)\n").verdict.passed
-    assert not judge.try_sample(uses_helper, forged).verdict.passed
+    assert tried(judge, uses_helper, "    return helper(x)\n").verdict.passed
+    assert not tried(judge, uses_helper, forged).verdict.passed
 
 
 def test_all_canonical_solutions_pass_and_no_empty_one() -> None:
-    canonical = [Sample(name, problem.canonical_solution) for name, problem in PROBLEMS.items()]
-    empty = [Sample(name, "    pass\n") for name in PROBLEMS]
+    canonical = [Sample(name, problem.prompt + problem.canonical_solution) for name, problem in PROBLEMS.items()]
+    empty = [Sample(name, problem.prompt + "    pass\n") for name, problem in PROBLEMS.items()]
     verdicts = dict(judge_samples(PROBLEMS, canonical + empty, Limits()))
     assert [verdicts[index] for index in range(164) if not verdicts[index].passed] == []
     assert [verdicts[index] for index in range(164, 328) if verdicts[index].passed] == []
 
 
 def test_equal_samples_get_equal_verdicts_and_time_outs_are_tried_again_alone() -> None:
-    samples = [Sample("t/add", "    return x + y\n")] * 3 + [Sample("t/add", "    import time; time.sleep(9)\n")]
+    bodies = ["    return x + y\n"] * 3 + ["    import time; time.sleep(9)\n"]
+    samples = [Sample("t/add", ADD.prompt + body) for body in bodies]
     verdicts = dict(judge_samples({"t/add": ADD}, samples, Limits(cpu_seconds=0.5), workers=2))
     assert [verdicts[index].result for index in range(4)] == ["passed"] * 3 + ["timed out"]

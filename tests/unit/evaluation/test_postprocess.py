@@ -56,7 +56,7 @@ def test_every_canonical_solution_survives(dress: Callable[[Problem], tuple[Prom
     for problem in PROBLEMS.values():
         prompt, answer = dress(problem)
         completion = extract_completion(problem, prompt, answer)
-        samples.append(Sample(problem.task_id, COMPLETION_FORMS[form](problem, completion)))
+        samples.append(Sample(problem.task_id, problem.prompt + COMPLETION_FORMS[form](problem, completion)))
     verdicts = [verdict for _, verdict in judge_samples(PROBLEMS, samples, Limits())]
     assert [verdict for verdict in verdicts if not verdict.passed] == []
     assert len(verdicts) == 164
@@ -86,7 +86,7 @@ def test_only_line_ends_of_the_language_end_lines() -> None:
         program = end.join([*lines, "", f"SIGN = len('{mark}')", "print(add(1, 2))"])
         completion = extract_completion(ADD, CHAT, f"Here:\n\n```python\n{program}\n```")
         assert mark in completion and "print" not in completion
-        samples.append(Sample("t/0", completion))
+        samples.append(Sample("t/0", ADD.prompt + completion))
     verdicts = [verdict for _, verdict in judge_samples({"t/0": ADD}, samples, Limits())]
     assert [verdict.passed for verdict in verdicts] == [True] * 27
 
