@@ -14,7 +14,12 @@ def serve(source: str, entry_point: str, calls: int, replies: int) -> NoReturn:
     """Run `source`, then call `entry_point` once for each frame read from `calls`, replying until the pipe closes."""
     namespace: dict[str, Any] = {}
     try:
-        exec(compile(source, "<candidate>", "exec", dont_inherit=True), namespace)
+        program = compile(source, "<candidate>", "exec", dont_inherit=True)
+    except BaseException as error:
+        send(replies, {**_failure(error), "stage": "compile"})
+        os._exit(1)
+    try:
+        exec(program, namespace)
         send(replies, {"ready": entry_point in namespace})
         while True:
             send(replies, _call(namespace[entry_point], receive(calls)))

@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 
-from mindcode.evaluation.execution.judge import Judge, Trial
+from mindcode.evaluation.execution.judge import ERROR, Judge, Trial
+from mindcode.evaluation.execution.judges import JUDGES
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.types import Problem, Sample, Verdict
 
@@ -31,7 +32,7 @@ def judge_samples(
         else:
             yield from ((index, trial.verdict) for index in same[sample])
     for sample, trial in _trials(problems, doubtful, limits, workers=1):
-        verdict = trial.verdict if trial else Verdict(sample.task_id, False, _JUDGE_DIED)
+        verdict = trial.verdict if trial else Verdict(sample.task_id, False, _JUDGE_DIED, kind=ERROR)
         yield from ((index, verdict) for index in same[sample])
 
 
@@ -86,11 +87,16 @@ class _Worker:
 
 
 def _work(connection: Connection, limits: Limits) -> None:
-    """Judge what arrives until the connection closes."""
-    with Judge(limits) as judge:
+    """Judge what arrives until the connection closes, with one judge for each language that occurs."""
+    judges: dict[str, Judge] = {}
+    try:
         while True:
-            try:
-                problem, source = connection.recv()
-            except EOFError:
-                return
-            connection.send(judge.try_sample(problem, source))
+            problem, source = connection.recv()
+            if problem.language not in judges:
+                judges[problem.language] = JUDGES[problem.language](limits)
+            connection.send(judges[problem.language].try_sample(problem, source))
+    except EOFError:
+        return
+    finally:
+        for judge in judges.values():
+            judge.close()

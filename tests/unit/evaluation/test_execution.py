@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mindcode.evaluation.execution.judge import Judge, Trial
+from mindcode.evaluation.execution.judge import Trial
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
+from mindcode.evaluation.execution.python_judge import PythonJudge
 from mindcode.evaluation.tasks.humaneval import load_problems
 from mindcode.evaluation.types import Problem, Sample
 
@@ -74,28 +75,28 @@ ATTACKS = {
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge(SHORT) as instance:
+def judge() -> Iterator[PythonJudge]:
+    with PythonJudge(SHORT) as instance:
         yield instance
 
 
-def tried(judge: Judge, problem: Problem, body: str) -> Trial:
+def tried(judge: PythonJudge, problem: Problem, body: str) -> Trial:
     return judge.try_sample(problem, problem.prompt + body)
 
 
-def test_a_right_answer_passes_and_a_wrong_one_does_not(judge: Judge) -> None:
+def test_a_right_answer_passes_and_a_wrong_one_does_not(judge: PythonJudge) -> None:
     assert tried(judge, ADD, "    return x + y\n").verdict.result == "passed"
     wrong = tried(judge, ADD, "    return x - y\n").verdict
     assert (wrong.passed, wrong.result) == (False, "failed: AssertionError")
 
 
 @pytest.mark.parametrize("name", sorted(ATTACKS))
-def test_attacks_fail_and_the_judge_goes_on(judge: Judge, name: str) -> None:
+def test_attacks_fail_and_the_judge_goes_on(judge: PythonJudge, name: str) -> None:
     assert not tried(judge, ADD, f"    {ATTACKS[name]}\n").verdict.passed
     assert tried(judge, ADD, "    return x + y\n").verdict.passed, "the next sample is judged as usual"
 
 
-def test_the_tests_are_not_in_reach_of_the_judged(judge: Judge) -> None:
+def test_the_tests_are_not_in_reach_of_the_judged(judge: PythonJudge) -> None:
     secret = Problem("t/secret", "def f():\n", "f", "def check(c):\n    assert c() == 'SECRET'\n")
     body = (
         "    import gc\n    word = 'TERCES'[::-1]\n"
@@ -105,7 +106,7 @@ def test_the_tests_are_not_in_reach_of_the_judged(judge: Judge) -> None:
     assert tried(judge, secret, body).verdict.result == "failed: AssertionError"
 
 
-def test_nothing_is_left_behind(judge: Judge, tmp_path: Path) -> None:
+def test_nothing_is_left_behind(judge: PythonJudge, tmp_path: Path) -> None:
     leaves = (
         "    import os, subprocess, sys\n    open('here', 'w').write('x')\n"
         "    command = [sys.executable, '-c', 'import time; time.sleep(77)']\n"
@@ -127,12 +128,12 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def test_generated_code_can_import_what_we_can(judge: Judge) -> None:
+def test_generated_code_can_import_what_we_can(judge: PythonJudge) -> None:
     body = "    import traceback, sqlite3, email.message, numpy\n    return int(numpy.add(x, y))\n"
     assert tried(judge, ADD, body).verdict.result == "passed"
 
 
-def test_it_has_no_root_and_a_bare_environment(judge: Judge) -> None:
+def test_it_has_no_root_and_a_bare_environment(judge: PythonJudge) -> None:
     test = (
         "def check(c):\n    uid, names = c()\n    assert uid != 0, uid\n"
         "    assert not [n for n in names if not n.endswith('_THREADS') and n != 'LC_CTYPE'], names\n"
@@ -142,14 +143,14 @@ def test_it_has_no_root_and_a_bare_environment(judge: Judge) -> None:
     assert result == "passed"
 
 
-def test_values_of_every_plain_type_cross(judge: Judge) -> None:
+def test_values_of_every_plain_type_cross(judge: PythonJudge) -> None:
     values = "[None, True, 2**80, -0.5, float('inf'), 'a\\n\\ud800', b'\\xff', (1,), {1: {2}}, frozenset('x'), 3j]"
     test = f"def check(c):\n    assert c({values}) == {values}\n    assert repr(c({values})) == repr({values})\n"
     same = Problem("t/same", "def same(x):\n", "same", test)
     assert tried(judge, same, "    return x\n").verdict.result == "passed"
 
 
-def test_subclasses_iterators_and_errors_arrive_as_plain_ones(judge: Judge) -> None:
+def test_subclasses_iterators_and_errors_arrive_as_plain_ones(judge: PythonJudge) -> None:
     test = (
         "def check(c):\n    assert c(0) == {'a': 1}\n    assert sorted(c(1)) == [0, 1]\n    assert c(2) == 3\n"
         "    try:\n        c(3)\n    except KeyError as error:\n        assert 'k' in str(error)\n"
@@ -162,7 +163,7 @@ def test_subclasses_iterators_and_errors_arrive_as_plain_ones(judge: Judge) -> N
     assert tried(judge, kinds, body).verdict.result == "passed"
 
 
-def test_names_that_tests_take_from_the_prompt_are_the_prompts(judge: Judge) -> None:
+def test_names_that_tests_take_from_the_prompt_are_the_prompts(judge: PythonJudge) -> None:
     prompt = 'def helper(x):\n    return 2 * x\n\ndef f(x):\n    """Double."""\n'
     uses_helper = Problem("t/h", prompt, "f", "def check(c):\n    assert c(2) == helper(2)\n")
     forged = "    return 7\n\ndef helper(x):\n    return 7\n"
