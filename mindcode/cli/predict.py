@@ -69,7 +69,7 @@ def _rows(job: PredictJob) -> "list[PromptRow]":
 
 
 def _requests(job: PredictJob, rows: "Sequence[PromptRow]", encoder: Any) -> "Iterator[Request]":
-    from mindcode.evaluation.runner import sample_seed
+    from mindcode.evaluation.runner.answers import sample_seed
     from mindcode.generation.types import Request
 
     if job.num_samples > 1 and not job.sampling.do_sample:
@@ -167,7 +167,7 @@ def _batch_size(job: PredictJob) -> int:
 def answer_humaneval(job: PredictJob, team: "Team") -> None:
     """Write samples.jsonl for HumanEval."""
     from mindcode.cli.predict_backend import DeferredBackend
-    from mindcode.evaluation.runner import GenerationPlan, generate_samples
+    from mindcode.evaluation.runner.samples import GenerationPlan, generate_samples
     from mindcode.evaluation.tasks.humaneval import load_problems, select
     from mindcode.evaluation.types import GREEDY, Sampling
 

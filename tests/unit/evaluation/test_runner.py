@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mindcode.evaluation.runner import GenerationPlan, GenerationSummary, generate_samples, sample_seed
+from mindcode.evaluation.runner.answers import GenerationSummary, sample_seed
+from mindcode.evaluation.runner.samples import GenerationPlan, generate_samples
 from mindcode.evaluation.types import Answer, AnswerRequest, Problem, Sampling
 from mindcode.utils.errors import UserError
 from mindcode.utils.settings import settings_path

@@ -1,0 +1,1 @@
+"""Bringing tasks, models, execution and files together: samples, scores, run folders."""
