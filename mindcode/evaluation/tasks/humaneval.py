@@ -57,8 +57,10 @@ def make_task(name: str, options: TaskOptions) -> Task[Problem]:
 TASKS = dict.fromkeys(STYLES, make_task)
 
 
-def select(problems: Sequence[ProblemT], limit: int | None = None, ids: Sequence[str] = ()) -> tuple[ProblemT, ...]:
-    """Return the problems named by `ids` (all when empty), at most the first `limit` of them."""
+def select(
+    problems: Sequence[ProblemT], limit: int | None = None, ids: Sequence[str] = (), start: int = 0
+) -> tuple[ProblemT, ...]:
+    """Return the problems named by `ids` (all when empty): at most `limit` of them, from number `start` on."""
     by_id = {problem.task_id: problem for problem in problems}
     chosen = [lookup(by_id, name, "--ids") for name in ids] if ids else list(problems)
     return tuple(chosen[start:][:limit])
