@@ -10,19 +10,19 @@ from typing import Any, NoReturn
 from mindcode.evaluation.execution.values import NotPlainError, decode, encode, receive, send
 
 
-def serve(source: str, entry_point: str, calls: int, replies: int) -> NoReturn:
-    """Run `source`, then call `entry_point` once for each frame read from `calls`, replying until the pipe closes."""
+def serve(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
+    """Execute the requested program, then call its function once for each frame of `calls` until the pipe closes."""
     namespace: dict[str, Any] = {}
     try:
-        program = compile(source, "<candidate>", "exec", dont_inherit=True)
+        program = compile(request["source"], "<candidate>", "exec", dont_inherit=True)
     except BaseException as error:
         send(replies, {**_failure(error), "stage": "compile"})
         os._exit(1)
     try:
         exec(program, namespace)
-        send(replies, {"ready": entry_point in namespace})
+        send(replies, {"ready": request["entry_point"] in namespace})
         while True:
-            send(replies, _call(namespace[entry_point], receive(calls)))
+            send(replies, _call(namespace[request["entry_point"]], receive(calls)))
     except EOFError:
         os._exit(0)
     except BaseException as error:

@@ -1,8 +1,9 @@
 """The warm parent of the judged: a small process that forks one locked-in child per sample and cleans up after it.
 
 It is started with a fresh interpreter, before any problem is in its memory, so a child finds no tests to read in what
-it inherits. Over its control socket it receives two pipe ends and the limits, forks, waits for the word that the
-sample is over, kills whatever is left, and reports exit status and processor time.
+it inherits. Where the kernel allows it is the first process of namespaces of its own, and so are its children. Over its
+control socket it says what protects, then receives two pipe ends and the limits of each sample, forks, waits for the
+word that the sample is over, kills whatever is left, and reports exit status and processor time.
 
 python -m mindcode.evaluation.execution.host SOCKET_DESCRIPTOR
 """
@@ -11,19 +12,23 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+from mindcode.evaluation.execution import namespaces
 from mindcode.evaluation.execution.candidate import serve
-from mindcode.evaluation.execution.limits import Limits, Rights, become, confine, find_rights
+from mindcode.evaluation.execution.limits import Limits, Rights, become, confine, find_rights, hide_memory
 from mindcode.evaluation.execution.values import receive
 
 _PR_SET_CHILD_SUBREAPER = 36
 _MESSAGE_BYTES = 4096
+_FIRST_PROCESS, _EVERYBODY = 1, -1
 # what solutions import most; a child inherits them loaded
 _PRELOADED = (
     "bisect cmath collections copy datetime decimal fractions functools hashlib heapq itertools math operator random "
@@ -31,68 +36,103 @@ _PRELOADED = (
 )
 
 
+@dataclass(frozen=True)
+class _Cell:
+    """What all samples of this process share."""
+
+    control: socket.socket
+    rights: Rights
+    protections: tuple[str, ...]
+
+    @property
+    def scratch(self) -> str | None:
+        """Where the samples' folders are made; None: the machine's temporary folder."""
+        return namespaces.SCRATCH if "files" in self.protections else None
+
+
 def main(arguments: list[str]) -> int:
     """Serve samples until the judge closes the socket."""
     control = socket.socket(fileno=int(arguments[0]))
+    rights = find_rights()
+    protections = (*(["user"] if rights.other_user else []), *namespaces.enter())
+    hide_memory()
     for module in _PRELOADED.split():
         __import__(module)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    rights = find_rights()
+    cell = _Cell(control, rights, protections)
+    control.sendall(json.dumps(protections).encode())
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, 2)
         if not message:
             return 0
-        _one_sample(control, Limits(**json.loads(message)), descriptors, rights)
+        _one_sample(cell, Limits(**json.loads(message)), descriptors)
 
 
-def _one_sample(control: socket.socket, limits: Limits, descriptors: list[int], rights: Rights | None) -> None:
-    folder = tempfile.mkdtemp(prefix="mindcode-sample-")
-    if rights is not None:
-        os.chown(folder, rights.user, rights.user)
+def _one_sample(cell: _Cell, limits: Limits, descriptors: list[int]) -> None:
+    folder = tempfile.mkdtemp(prefix="mindcode-sample-", dir=cell.scratch)
+    if cell.rights.other_user:
+        os.chown(folder, cell.rights.user, cell.rights.user)
     child = os.fork()
     if child == 0:
-        _become_candidate(control, limits, descriptors, rights, folder)
+        _become_candidate(cell, limits, descriptors, folder)
     for descriptor in descriptors:
         os.close(descriptor)
-    control.recv(1)
+    cell.control.recv(1)
     status, cpu_seconds = _end(child)
     shutil.rmtree(folder, ignore_errors=True)
-    control.sendall(json.dumps({"status": status, "cpu_seconds": cpu_seconds}).encode())
+    if cell.scratch:
+        _empty(Path(cell.scratch))
+    cell.control.sendall(json.dumps({"status": status, "cpu_seconds": cpu_seconds}).encode())
 
 
-def _become_candidate(
-    control: socket.socket, limits: Limits, descriptors: list[int], rights: Rights | None, folder: str
-) -> None:
+def _empty(scratch: Path) -> None:
+    """Remove what a sample wrote beside its folder."""
+    for entry in scratch.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink()
+
+
+def _become_candidate(cell: _Cell, limits: Limits, descriptors: list[int], folder: str) -> None:
     try:
-        control.close()
+        cell.control.close()
         calls, replies = descriptors
         request = receive(calls)
         confine(limits, folder)
-        if rights is not None:
-            become(rights)
-        serve(request["source"], request["entry_point"], calls, replies)
+        become(cell.rights)
+        serve(request, calls, replies)
     finally:
         os._exit(1)
 
 
 def _end(child: int) -> tuple[int, float]:
-    """Kill the child's process group and every descendant that left it; return the child's status and CPU seconds."""
+    """Kill the child and every descendant; return the child's status and the CPU seconds of all of them."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    _, status, usage = os.wait4(child, 0)
+    _kill(child)
+    _, status = os.waitpid(child, 0)
     with contextlib.suppress(ChildProcessError):
         while True:
-            for stray in _children():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(stray, signal.SIGKILL)
+            for stray in _others():
+                _kill(stray)
             os.waitpid(-1, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return os.waitstatus_to_exitcode(status), cpu_seconds
 
 
-def _children() -> list[int]:
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+def _others() -> list[int]:
+    """Return whom to kill: everybody, for the first process of a namespace, else the children, also adopted ones."""
+    if os.getpid() == _FIRST_PROCESS:
+        return [_EVERYBODY]
     listing = Path(f"/proc/self/task/{os.getpid()}/children")
     return [int(word) for word in listing.read_text().split()] if listing.exists() else []
 

@@ -14,6 +14,7 @@ _FIRST_UNPRIVILEGED_USER = 60_000
 # linux/capability.h and linux/prctl.h
 _READ_ANY_FILE = 1 << 2
 _CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -32,6 +33,8 @@ class Limits:
     file_bytes: int = 16 * _MIB
     """Size of a file written."""
     open_files: int = 64
+    processes: int = 0
+    """Further processes and threads."""
 
     @property
     def wall_seconds(self) -> float:
@@ -41,10 +44,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Rights:
-    """A user id without privileges, and the capabilities (a bit mask) that it keeps."""
+    """The user that generated code runs as, and the capabilities (a bit mask) that it keeps."""
 
     user: int
-    capabilities: int
+    capabilities: int = 0
+
+    @property
+    def other_user(self) -> bool:
+        """Whether that is not who we are."""
+        return self.user != os.geteuid()
 
 
 def confine(limits: Limits, folder: str) -> None:
@@ -61,7 +69,7 @@ def confine(limits: Limits, folder: str) -> None:
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     _limit(resource.RLIMIT_NOFILE, limits.open_files)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NPROC, 0)
+    _limit(resource.RLIMIT_NPROC, limits.processes)
 
 
 def _limit(kind: int, value: int, grace: int = 0) -> None:
@@ -71,37 +79,46 @@ def _limit(kind: int, value: int, grace: int = 0) -> None:
     resource.setrlimit(kind, (min(value, ceiling), ceiling))
 
 
-def find_rights() -> Rights | None:
-    """Return what generated code may run as when this process is root; None means: as ourselves, without root.
+def find_rights() -> Rights:
+    """Return what generated code runs as: this user, or, where that is root, one without privileges.
 
     The process limit does not hold for root, and root could write anywhere, so root gives its rights up. Where Python
     itself lies in a folder that only root can enter, the right to read files is kept.
     """
     if os.geteuid() != 0:
-        return None
+        return Rights(os.geteuid())
     user = _FIRST_UNPRIVILEGED_USER + os.getpid() % 5000
     folders = [path for path in sys.path if path and Path(path).is_dir()]
-    for rights in (Rights(user, 0), Rights(user, _READ_ANY_FILE)):
+    for rights in (Rights(user), Rights(user, _READ_ANY_FILE)):
         child = os.fork()
         if child == 0:
             os._exit(0 if _can_read_with(rights, folders) else 1)
         if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
             return rights
-    return None
+    return Rights(os.geteuid())
 
 
 def become(rights: Rights) -> None:
     """Give up root, for good: another user, no capabilities but those named, and no way to gain any."""
+    if sys.platform != "linux":
+        return
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
-    os.setgroups([])
-    os.setgid(rights.user)
-    os.setuid(rights.user)
+    if rights.other_user:
+        libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        os.setgroups([])
+        os.setgid(rights.user)
+        os.setuid(rights.user)
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     sets = struct.pack("6I", rights.capabilities, rights.capabilities, 0, 0, 0, 0)
     if libc.capset(header, sets) != 0:
         raise OSError(ctypes.get_errno(), "capset")
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def hide_memory() -> None:
+    """Let no process of the same user read or trace the calling one."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _can_read_with(rights: Rights, folders: list[str]) -> bool:

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 
 from mindcode.evaluation.execution.judge import ERROR, Judge, Trial
 from mindcode.evaluation.execution.judges import JUDGES
-from mindcode.evaluation.execution.limits import Limits
+from mindcode.evaluation.execution.limits import Limits, hide_memory
 from mindcode.evaluation.types import Problem, Sample, Verdict
 
 _JUDGE_DIED = "failed: the judging process died"
@@ -88,6 +88,7 @@ class _Worker:
 
 def _work(connection: Connection, limits: Limits) -> None:
     """Judge what arrives until the connection closes, with one judge for each language that occurs."""
+    hide_memory()
     judges: dict[str, Judge] = {}
     try:
         while True:

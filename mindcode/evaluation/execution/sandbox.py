@@ -52,6 +52,8 @@ class Sandbox:
         command = [sys.executable, "-m", "mindcode.evaluation.execution.host", str(theirs.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, cwd="/")
         theirs.close()
+        self.protections: tuple[str, ...] = tuple(json.loads(self._control.recv(_REPLY_BYTES)))
+        """What holds besides limits: user, network, processes, files."""
         self.alive = True
         self.status = 0
         self.cpu_seconds = 0.0
