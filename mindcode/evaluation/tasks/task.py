@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mindcode.evaluation.postprocess import extract_completion
-from mindcode.evaluation.tasks.prompts import PromptStyle, make_prompt
+from mindcode.evaluation.tasks.prompts import PROMPT_STYLES, PromptStyle, make_prompt
 from mindcode.evaluation.types import Problem, Prompt
 
 ProblemT = TypeVar("ProblemT", bound=Problem)
@@ -42,7 +42,7 @@ class Task(Generic[ProblemT]):
 
     name: str
     problems: tuple[ProblemT, ...]
-    style: PromptStyle
+    style: PromptStyle = PROMPT_STYLES["completion"]
     cpu_seconds: float | None = None
     """Processor time for one sample; None means what is usual for the problem's language."""
     requires_execution: bool = True
