@@ -5,7 +5,7 @@ it inherits. Where the kernel allows it is the first process of namespaces of it
 control socket it says what protects, then receives two pipe ends and the limits of each sample, forks, waits for the
 word that the sample is over, kills whatever is left, and reports exit status and processor time.
 
-python -m mindcode.evaluation.execution.host SOCKET_DESCRIPTOR
+python -m mindcode.evaluation.execution.host SOCKET_DESCRIPTOR [FOLDER_TO_READ ...]
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from pathlib import Path
 from mindcode.evaluation.execution import namespaces
 from mindcode.evaluation.execution.candidate import serve
 from mindcode.evaluation.execution.limits import Limits, Rights, become, confine, find_rights, hide_memory
+from mindcode.evaluation.execution.programs import run_program
 from mindcode.evaluation.execution.values import receive
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -53,7 +54,7 @@ class _Cell:
 def main(arguments: list[str]) -> int:
     """Serve samples until the judge closes the socket."""
     control = socket.socket(fileno=int(arguments[0]))
-    rights = find_rights()
+    rights = find_rights(arguments[1:])
     protections = (*(["user"] if rights.other_user else []), *namespaces.enter())
     hide_memory()
     for module in _PRELOADED.split():
@@ -102,7 +103,8 @@ def _become_candidate(cell: _Cell, limits: Limits, descriptors: list[int], folde
         request = receive(calls)
         confine(limits, folder)
         become(cell.rights)
-        serve(request, calls, replies)
+        serve_request = run_program if "run" in request else serve
+        serve_request(request, calls, replies)
     finally:
         os._exit(1)
 

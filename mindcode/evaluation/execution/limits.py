@@ -5,6 +5,7 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 _MIB = 1024 * 1024
 _FIRST_UNPRIVILEGED_USER = 60_000
 # linux/capability.h and linux/prctl.h
-_READ_ANY_FILE = 1 << 2
+_CAP_DAC_READ_SEARCH = 2
+_READ_ANY_FILE = 1 << _CAP_DAC_READ_SEARCH
 _CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 
 # numerical libraries start threads when they are imported, which the process limit forbids
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -30,6 +33,8 @@ class Limits:
     """Processor time, the measure that does not depend on what else the machine does."""
     memory_bytes: int = 2048 * _MIB
     """Address space."""
+    data_bytes: int = 2048 * _MIB
+    """Private memory in use, for run times that reserve more address space than they use."""
     file_bytes: int = 16 * _MIB
     """Size of a file written."""
     open_files: int = 64
@@ -64,8 +69,14 @@ def confine(limits: Limits, folder: str) -> None:
         os.dup2(nothing, descriptor)
     os.environ.clear()
     os.environ.update(_ENVIRONMENT)
+    tighten(limits)
+
+
+def tighten(limits: Limits) -> None:
+    """Lower what the calling process may use; nothing is raised."""
     _limit(resource.RLIMIT_CPU, ceil(limits.cpu_seconds), grace=1)
     _limit(resource.RLIMIT_AS, limits.memory_bytes)
+    _limit(resource.RLIMIT_DATA, limits.data_bytes)
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     _limit(resource.RLIMIT_NOFILE, limits.open_files)
     _limit(resource.RLIMIT_CORE, 0)
@@ -79,16 +90,16 @@ def _limit(kind: int, value: int, grace: int = 0) -> None:
     resource.setrlimit(kind, (min(value, ceiling), ceiling))
 
 
-def find_rights() -> Rights:
+def find_rights(needed: Sequence[str] = ()) -> Rights:
     """Return what generated code runs as: this user, or, where that is root, one without privileges.
 
     The process limit does not hold for root, and root could write anywhere, so root gives its rights up. Where Python
-    itself lies in a folder that only root can enter, the right to read files is kept.
+    itself or a `needed` folder can only be entered by root, the right to read files is kept.
     """
     if os.geteuid() != 0:
         return Rights(os.geteuid())
     user = _FIRST_UNPRIVILEGED_USER + os.getpid() % 5000
-    folders = [path for path in sys.path if path and Path(path).is_dir()]
+    folders = [path for path in (*sys.path, *needed) if path and Path(path).is_dir()]
     for rights in (Rights(user), Rights(user, _READ_ANY_FILE)):
         child = os.fork()
         if child == 0:
@@ -109,10 +120,16 @@ def become(rights: Rights) -> None:
         os.setgid(rights.user)
         os.setuid(rights.user)
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    sets = struct.pack("6I", rights.capabilities, rights.capabilities, 0, 0, 0, 0)
+    sets = struct.pack("6I", *[rights.capabilities] * 3, 0, 0, 0)
     if libc.capset(header, sets) != 0:
         raise OSError(ctypes.get_errno(), "capset")
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def share_rights() -> None:
+    """Let the programs that the calling process starts read what it can read, until it becomes somebody else."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)
 
 
 def hide_memory() -> None:

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,12 @@ class Pipes:
 
 
 class Sandbox:
-    def __init__(self) -> None:
+    def __init__(self, readable: Sequence[str] = ()) -> None:
+        """Start the host; what it runs can read the `readable` folders as far as this user can."""
         self._control, theirs = socket.socketpair()
         root = str(Path(__file__).parents[3])
         environment = {**os.environ, "PYTHONPATH": root}
-        command = [sys.executable, "-m", "mindcode.evaluation.execution.host", str(theirs.fileno())]
+        command = [sys.executable, "-m", "mindcode.evaluation.execution.host", str(theirs.fileno()), *readable]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, cwd="/")
         theirs.close()
         self.protections: tuple[str, ...] = tuple(json.loads(self._control.recv(_REPLY_BYTES)))

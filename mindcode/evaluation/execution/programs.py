@@ -1,0 +1,43 @@
+"""The judged side of compiled languages: compiles a program in its private folder and becomes it.
+
+Nothing generated runs in this process before the last line; a compiler only reads the program.
+"""
+
+import os
+import subprocess
+from base64 import b64decode
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mindcode.evaluation.execution.limits import Limits, Rights, become, share_rights, tighten
+from mindcode.evaluation.execution.values import send
+
+_MESSAGES = "messages"
+_KEPT_CHARACTERS = 4000
+
+
+def run_program(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
+    """Write and compile the requested files, say whether that went well, and execute the result.
+
+    The program has the pipe `calls` as its input and `replies` as both of its outputs.
+    """
+    share_rights()
+    environment = {**request["environment"], "TMPDIR": os.getcwd(), "HOME": os.getcwd()}
+    for name, content in request["files"].items():
+        Path(name).write_bytes(b64decode(content))
+    for command in request["compile"]:
+        with open(_MESSAGES, "wb") as messages:
+            outcome = subprocess.run(command, stdout=messages, stderr=messages, env=environment)
+        if outcome.returncode != 0:
+            text = Path(_MESSAGES).read_text(encoding="utf-8", errors="replace")[:_KEPT_CHARACTERS]
+            send(replies, {"compiled": False, "status": outcome.returncode, "text": text})
+            os._exit(1)
+    for entry in request["remove"]:
+        Path(entry).unlink(missing_ok=True)
+    send(replies, {"compiled": True})
+    tighten(Limits(**request["limits"]))
+    become(Rights(os.geteuid()))
+    os.dup2(calls, 0)
+    os.dup2(replies, 1)
+    os.dup2(replies, 2)
+    os.execve(request["run"][0], request["run"], environment)
