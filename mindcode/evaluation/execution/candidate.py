@@ -1,7 +1,8 @@
 """The judged side: runs generated source in a locked-in process and answers calls with plain values.
 
 Everything here is in the hands of the generated code as soon as that runs; nobody relies on what it says beyond the
-values themselves.
+values themselves. Tests that need more than plain values run here too (Problem.needs_objects): then a nonce, read after
+the last check, says that they were not skipped.
 """
 
 import os
@@ -11,7 +12,7 @@ from mindcode.evaluation.execution.values import NotPlainError, decode, encode, 
 
 
 def serve(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
-    """Execute the requested program, then call its function once for each frame of `calls` until the pipe closes."""
+    """Execute the requested program, then do what each frame of `calls` asks for until the pipe closes."""
     namespace: dict[str, Any] = {}
     try:
         program = compile(request["source"], "<candidate>", "exec", dont_inherit=True)
@@ -21,13 +22,25 @@ def serve(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
     try:
         exec(program, namespace)
         send(replies, {"ready": request["entry_point"] in namespace})
+        function = namespace[request["entry_point"]]
         while True:
-            send(replies, _call(namespace[request["entry_point"]], receive(calls)))
+            asked = receive(calls)
+            send(
+                replies,
+                _check(asked["test"], namespace, function, calls) if "test" in asked else _call(function, asked),
+            )
     except EOFError:
         os._exit(0)
     except BaseException as error:
         send(replies, _failure(error))
         os._exit(1)
+
+
+def _check(test: str, namespace: dict[str, Any], function: Any, calls: int) -> dict[str, Any]:
+    """Run the tests here and hand back the nonce, which stays in the pipe until the last check is over."""
+    exec(compile(test, "<test>", "exec", dont_inherit=True), namespace)
+    namespace["check"](function)
+    return receive(calls)
 
 
 def _call(function: Any, request: dict[str, Any]) -> dict[str, Any]:

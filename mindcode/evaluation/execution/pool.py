@@ -1,15 +1,16 @@
 """Many samples at once: one judge per core, each in a process of its own.
 
-Equal programs run once. A sample that exceeded the wall-clock limit, or whose judge died, runs again alone before its
-verdict counts, so that a busy machine is not mistaken for a slow program.
+Equal programs run once. A sample that exceeded a time limit, or whose judge died, runs again alone before its verdict
+counts, so that a busy machine is not mistaken for a slow program.
 """
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 
-from mindcode.evaluation.execution.judge import ERROR, Judge, Trial
+from mindcode.evaluation.execution.judge import ERROR, TIMED_OUT, Judge, Trial
 from mindcode.evaluation.execution.judges import JUDGES
 from mindcode.evaluation.execution.limits import Limits, hide_memory
 from mindcode.evaluation.types import Problem, Sample, Verdict
@@ -20,14 +21,15 @@ _JUDGE_DIED = "failed: the judging process died"
 def judge_samples(
     problems: Mapping[str, Problem], samples: Sequence[Sample], limits: Limits, workers: int | None = None
 ) -> Iterator[tuple[int, Verdict]]:
-    """Yield (index of the sample, verdict) in order of finishing; `workers` defaults to the number of cores."""
+    """Yield (index of the sample, verdict) in order of finishing; there is at most one worker per core."""
     same: dict[Sample, list[int]] = {}
     for index, sample in enumerate(samples):
         same.setdefault(sample, []).append(index)
-    workers = min(workers or len(os.sched_getaffinity(0)), len(same))
+    cores = len(os.sched_getaffinity(0))
+    workers = min(workers or cores, cores)
     doubtful = []
     for sample, trial in _trials(problems, list(same), limits, workers):
-        if trial is None or trial.waited_too_long:
+        if trial is None or trial.verdict.kind == TIMED_OUT:
             doubtful.append(sample)
         else:
             yield from ((index, trial.verdict) for index in same[sample])
@@ -42,18 +44,18 @@ def _trials(
     """Yield each sample with its trial, or with None when its judge died."""
     waiting = list(reversed(samples))
     busy: dict[Connection, tuple[_Worker, Sample]] = {}
-    idle = [_Worker(limits) for _ in range(min(workers, len(samples)))]
+    idle = [_Worker(problems, limits) for _ in range(min(workers, len(samples)))]
     try:
         while waiting or busy:
             while waiting and idle:
                 worker, sample = idle.pop(), waiting.pop()
-                worker.connection.send((problems[sample.task_id], sample.source))
+                worker.connection.send(sample)
                 busy[worker.connection] = (worker, sample)
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
                 worker, sample = busy.pop(connection)
                 trial = worker.result()
-                idle.append(worker if trial else _Worker(limits))
+                idle.append(worker if trial else _Worker(problems, limits))
                 yield sample, trial
     finally:
         for worker in [*idle, *(worker for worker, _ in busy.values())]:
@@ -63,10 +65,10 @@ def _trials(
 class _Worker:
     """A judging process and the connection to it."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, problems: Mapping[str, Problem], limits: Limits) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, limits), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, dict(problems), limits), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -86,17 +88,19 @@ class _Worker:
         self._process.join()
 
 
-def _work(connection: Connection, limits: Limits) -> None:
+def _work(connection: Connection, problems: Mapping[str, Problem], limits: Limits) -> None:
     """Judge what arrives until the connection closes, with one judge for each language that occurs."""
     hide_memory()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     judges: dict[str, Judge] = {}
     try:
         while True:
-            problem, source = connection.recv()
+            sample = connection.recv()
+            problem = problems[sample.task_id]
             if problem.language not in judges:
                 judges[problem.language] = JUDGES[problem.language](limits)
-            connection.send(judges[problem.language].try_sample(problem, source))
-    except EOFError:
+            connection.send(judges[problem.language].try_sample(problem, sample.source))
+    except (EOFError, BrokenPipeError):
         return
     finally:
         for judge in judges.values():

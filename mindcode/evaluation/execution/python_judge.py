@@ -7,18 +7,26 @@ does to its own interpreter therefore cannot reach the verdict.
 
 import builtins
 import contextlib
+import functools
 import io
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
+from types import CodeType
 from typing import Any
 
 from mindcode.evaluation.execution.judge import DOES_NOT_COMPILE, ERROR, PASSED, TIMED_OUT, WRONG, Trial
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.sandbox import CandidateGoneError, Pipes, Sandbox
-from mindcode.evaluation.execution.values import decode, encode
+from mindcode.evaluation.execution.values import decode, encode, send
 from mindcode.evaluation.postprocess import stubbed_prompt
 from mindcode.evaluation.types import Problem, Verdict
+
+# seconds; tests may catch everything, once
+_RINGS_AGAIN_AFTER = 1.0
+# UnicodeError takes more than a text; the others would end a loop of the tests as if it were finished
+_NOT_REBUILT = (UnicodeError, StopIteration, StopAsyncIteration)
 
 
 class CandidateError(Exception):
@@ -70,7 +78,10 @@ class PythonJudge:
         try:
             with _alarm(self._limits.wall_seconds), contextlib.redirect_stdout(io.StringIO()):
                 _start(problem, source, pipes)
-                _run_tests(problem, _stand_in(pipes))
+                if problem.needs_objects:
+                    _have_tests_run(problem, pipes)
+                else:
+                    _run_tests(problem, _stand_in(pipes))
         except _ClockError:
             return TIMED_OUT, TIMED_OUT
         except (Exception, CandidateGoneError, SystemExit) as error:
@@ -94,13 +105,31 @@ def _start(problem: Problem, source: str, pipes: Pipes) -> None:
         raise CandidateError(f"name {problem.entry_point!r} is not defined")
 
 
+def _have_tests_run(problem: Problem, pipes: Pipes) -> None:
+    """Have the process with the answer run the tests; a nonce that it reads after the last check comes back."""
+    nonce = secrets.token_hex(16)
+    send(pipes.calls, {"test": problem.test})
+    reply = pipes.ask({"nonce": nonce})
+    if "error" in reply:
+        raise _rebuilt_error(reply["error"])
+    if reply.get("nonce") != nonce:
+        raise CandidateError("the tests did not run to their end")
+
+
 def _run_tests(problem: Problem, candidate: Callable[..., Any]) -> None:
     """Execute the tests with the names that the prompt defines in reach."""
     namespace: dict[str, Any] = {}
-    exec(compile(stubbed_prompt(problem), "<prompt>", "exec", dont_inherit=True), namespace)
+    prompt, test = _compiled(problem)
+    exec(prompt, namespace)
     namespace[problem.entry_point] = candidate
-    exec(compile(problem.test, "<test>", "exec", dont_inherit=True), namespace)
+    exec(test, namespace)
     namespace["check"](candidate)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(problem: Problem) -> tuple[CodeType, CodeType]:
+    prompt = compile(stubbed_prompt(problem), "<prompt>", "exec", dont_inherit=True)
+    return prompt, compile(problem.test, "<test>", "exec", dont_inherit=True)
 
 
 def _stand_in(pipes: Pipes) -> Callable[..., Any]:
@@ -119,7 +148,7 @@ def _rebuilt_error(description: Any) -> Exception:
     """Return the built-in exception that is described, or CandidateError: tests may expect the former."""
     name, text = (str(part) for part in description)
     kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, _NOT_REBUILT):
         return kind(text)
     return CandidateError(f"{name}: {text}")
 
@@ -130,7 +159,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         raise _ClockError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _RINGS_AGAIN_AFTER)
     try:
         yield
     finally:
