@@ -31,7 +31,7 @@ def extract_completion(problem: Problem, prompt: Prompt, answer: str) -> str:
     """
     text = prompt.text + answer.removeprefix(prompt.text)
     for source in _programs(text, fenced=bool(prompt.messages)):
-        program = _needed_part(source, problem.entry_point)
+        program = _needed_part(source, problem)
         if program:
             return _as_body(problem, program) or _as_replacement(problem, program)
     return _cut(_plain_rest(problem, prompt, text), prompt.stop)
@@ -89,15 +89,20 @@ def _lines(text: str) -> list[str]:
     return list(io.StringIO(text, newline=""))
 
 
-def _needed_part(source: str, entry_point: str) -> str:
-    """Keep the last definition of `entry_point` and, transitively, the top-level statements that bind what it uses."""
+def _needed_part(source: str, problem: Problem) -> str:
+    """Keep the last definition of the function and, transitively, the top-level statements that bind what it uses.
+
+    Tests that need objects may use other names of the answer (a class, say): these are kept, too.
+    """
     statements = ast.parse(source).body
-    functions = [node for node in statements if isinstance(node, ast.FunctionDef) and node.name == entry_point]
+    functions = [node for node in statements if isinstance(node, ast.FunctionDef) and node.name == problem.entry_point]
     if not functions or not _without_docstring(functions[-1]):
         return ""
     earlier_versions = functions[:-1]
     kept: list[ast.stmt] = [functions[-1]]
-    wanted = _references(functions[-1]) | {entry_point}
+    wanted = _references(functions[-1]) | {problem.entry_point}
+    if problem.needs_objects:
+        wanted |= {node.id for node in ast.walk(ast.parse(problem.test)) if isinstance(node, ast.Name)}
     candidates = [node for node in statements if node not in earlier_versions and not _is_main_guard(node)]
     grew = True
     while grew:
