@@ -36,6 +36,8 @@ VERBS = {
     "launch": Verb("mindcode.cli.launch", "run a script as several processes that work together"),
     "ckpt": Verb("mindcode.cli.ckpt", "inspect, verify, merge and reshard checkpoints"),
     "predict": Verb("mindcode.cli.predict", "generate from prompts, a file of prompts, or HumanEval"),
+    "generate": Verb("mindcode.cli.generate", "have a model answer the problems of benchmarks"),
+    "evaluate": Verb("mindcode.cli.evaluate", "generate and score: the problems of benchmarks -> pass@k"),
     "score": Verb("mindcode.cli.score", "run generated code against its tests and print pass@k"),
     "report": Verb("mindcode.cli.report", "one HTML page from a run folder"),
     "doctor": Verb("mindcode.cli.doctor", "check a machine before a job does, and say what to fix"),

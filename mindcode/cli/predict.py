@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mindcode.cli.predict_flags import HUMANEVAL, PredictJob, parse_job
+from mindcode.cli.predict_flags import HUMANEVAL, PredictJob, evaluation_sampling, parse_job
 from mindcode.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -169,19 +169,11 @@ def answer_humaneval(job: PredictJob, team: "Team") -> None:
     from mindcode.cli.predict_backend import DeferredBackend
     from mindcode.evaluation.runner.samples import GenerationPlan, generate_samples
     from mindcode.evaluation.tasks.humaneval import load_problems, select
-    from mindcode.evaluation.types import GREEDY, Sampling
 
-    sampling = Sampling(
-        max_new_tokens=job.sampling.max_new_tokens,
-        temperature=job.sampling.temperature if job.sampling.do_sample else GREEDY,
-        top_k=job.sampling.top_k,
-        top_p=job.sampling.top_p,
-        repetition_penalty=job.sampling.repetition_penalty,
-    )
     output = job.output_file or SAMPLES
     backend = DeferredBackend(job.config, team, job.model_file, job.chat_template, _batch_size(job))
     style = backend.prompt_style(job.prompt_style)
-    plan = GenerationPlan(sampling, style, job.completion_form, job.num_samples, job.config.seed)
+    plan = GenerationPlan(evaluation_sampling(job.config), style, job.completion_form, job.num_samples, job.config.seed)
     start = time.monotonic()
     summary = generate_samples(select(load_problems(), limit=job.limit), plan, backend, output)
     print(_speed(time.monotonic() - start, summary.answer_tokens))

@@ -1,7 +1,7 @@
 """The command line of `mindcode predict`: the run flags, and those that say what to generate and how."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mindcode.config.loader import load_config
 from mindcode.config.schema import RunConfig
 from mindcode.evaluation.postprocess import COMPLETION_FORMS
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
+from mindcode.evaluation.types import GREEDY, Sampling
 from mindcode.generation.types import SamplingParams
 from mindcode.utils.errors import UserError
 
@@ -49,18 +50,8 @@ def parse_job(argv: Sequence[str]) -> PredictJob:
     """Parse flags and configuration. Raises UserError for what cannot be done."""
     flags = parse_run_flags(_known_spellings(argv), "mindcode predict", add_predict_flags)
     rest = flags.rest
-    chosen = [(name, text) for name in _MODEL_FLAGS if (text := getattr(rest, name)) is not None]
-    sampled = [("do_sample", "False" if float(text) == 0 else "True") for name, text in chosen if name == "temperature"]
-    texts = [(name, "1.0" if name == "temperature" and float(text) == 0 else text) for name, text in chosen]
-    overrides = [(f"model.model_config.{name}", text) for name, text in [*sampled, *texts]]
-    config = load_config(
-        flags.config, [("run_mode", "predict"), *_split(rest.model_parallel), *overrides, *flags.overrides]
-    )
-    if config.use_parallel and config.parallel_config.data_parallel > 1:
-        copies = config.parallel_config.data_parallel
-        raise UserError(
-            f"parallel_config.data_parallel: {copies}, but generation has one copy of the network; set it to 1"
-        )
+    drawing = drawing_keys({name: text for name in _MODEL_FLAGS if (text := getattr(rest, name)) is not None})
+    config = prediction_config(flags.config, [*split_over(rest.model_parallel), *drawing, *flags.overrides])
     if bool(rest.input_file) == bool(rest.predict_data):
         raise UserError("prompts: give either --predict_data TEXT ... or --input_file FILE (or humaneval)")
     return PredictJob(
@@ -78,7 +69,27 @@ def parse_job(argv: Sequence[str]) -> PredictJob:
     )
 
 
-def _split(model_parallel: str | None) -> list[tuple[str, str]]:
+def prediction_config(file: Path, overrides: Sequence[tuple[str, str]]) -> RunConfig:
+    """Load a configuration to generate with. Raises UserError for several copies of the network."""
+    config = load_config(file, [("run_mode", "predict"), *overrides])
+    if config.use_parallel and config.parallel_config.data_parallel > 1:
+        copies = config.parallel_config.data_parallel
+        raise UserError(
+            f"parallel_config.data_parallel: {copies}, but generation has one copy of the network; set it to 1"
+        )
+    return config
+
+
+def drawing_keys(texts: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the keys and values of flags that say how tokens are drawn; a temperature says whether to sample, too."""
+    values = dict(texts)
+    if "temperature" in values:
+        greedy = float(values["temperature"]) == 0
+        values = {"do_sample": str(not greedy), **values, **({"temperature": "1.0"} if greedy else {})}
+    return [(f"model.model_config.{name}", text) for name, text in values.items()]
+
+
+def split_over(model_parallel: str | None) -> list[tuple[str, str]]:
     """Return what --model_parallel N stands for."""
     if model_parallel is None:
         return []
@@ -134,4 +145,16 @@ def _sampling(config: RunConfig, stop: Sequence[str]) -> SamplingParams:
         repetition_penalty=model.repetition_penalty,
         do_sample=model.do_sample,
         stop=tuple(stop),
+    )
+
+
+def evaluation_sampling(config: RunConfig) -> Sampling:
+    """Return how the configuration draws tokens, as an evaluation says it."""
+    params = _sampling(config, ())
+    return Sampling(
+        max_new_tokens=params.max_new_tokens,
+        temperature=params.temperature if params.do_sample else GREEDY,
+        top_k=params.top_k,
+        top_p=params.top_p,
+        repetition_penalty=params.repetition_penalty,
     )

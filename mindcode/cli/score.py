@@ -1,79 +1,157 @@
 """Run generated code against its tests and print pass@k.
 
 mindcode score --samples output/samples.jsonl --allow_code_execution
+mindcode score --run_dir output/smollm2_humaneval_a1b2c3 --allow_code_execution
+mindcode score --task humaneval --check_references --allow_code_execution
 """
 
 import argparse
-import math
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mindcode.cli.numbers import whole_number
+from mindcode.cli.evaluate_flags import NO_EFFECT, SCORE_FLAGS, SOURCE_FLAGS, TASK_FLAGS, add_flags, underscored
 from mindcode.utils.errors import UserError
 
-_CONSENT = (
-    "scoring runs code that a model wrote: it is locked in (no privileges, no child processes, limits on time, memory "
-    "and files) but this is no virtual machine; say --allow_code_execution if you agree"
-)
+if TYPE_CHECKING:
+    from mindcode.evaluation.runner.run_files import RunFolder
+    from mindcode.evaluation.runner.score import Outcome, ScoreRequest
+    from mindcode.evaluation.runner.stored import Stored
+    from mindcode.evaluation.tasks.task import Task, TaskOptions
 
 
 def main(argv: list[str]) -> int:
-    """Score a samples file; the last line printed is the scores."""
-    arguments = _parser().parse_args(argv)
-    if not arguments.allow_code_execution:
-        raise UserError(_CONSENT)
-    from mindcode.evaluation.execution.limits import Limits
-    from mindcode.evaluation.execution.score_file import ScoreRequest, results_path, score_file, summary_path
-    from mindcode.evaluation.tasks.humaneval import load_problems
+    """Score samples, a run folder, or the reference solutions; the last line printed is the scores."""
+    return score(parse(argv))
 
-    problems = load_problems(arguments.problem_file)
-    results = arguments.output or results_path(arguments.samples)
-    request = ScoreRequest(
-        samples=arguments.samples,
-        results=results,
-        ks=arguments.k,
-        limits=Limits(cpu_seconds=arguments.timeout),
-        workers=arguments.n_workers,
-        ignore_incomplete=arguments.ignore_incomplete,
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="mindcode score",
+        usage="mindcode score (--samples FILE ... | --run_dir DIR | --check_references) --allow_code_execution [FLAGS]",
+        description="Run generated code against its tests. The last line printed is the scores.",
     )
-    score = score_file({problem.task_id: problem for problem in problems}, request)
-    print(f"{score.passed} of {score.samples} samples passed, {len(score.problems)} problems, {score.seconds:.1f} s")
-    print(f"results: {results}")
-    print(f"summary: {summary_path(results)}")
-    print(_score_line(score.pass_at_k) or f"no pass@k: fewer samples than {min(request.ks)} for some problems")
+    for flags in (SOURCE_FLAGS, TASK_FLAGS, SCORE_FLAGS):
+        add_flags(parser, flags)
+    add_flags(parser.add_argument_group("flags of the harnesses that need nothing done here"), NO_EFFECT)
+    return parser.parse_args(underscored(argv))
+
+
+def score(arguments: argparse.Namespace) -> int:
+    """Do what the command line says. Raises UserError for one that is unclear, and without consent."""
+    from mindcode.cli.evaluate_tasks import demand_consent
+
+    given = [bool(arguments.samples), bool(arguments.run_dir), arguments.check_references]
+    if sum(given) != 1:
+        raise UserError("what to score: give one of --samples FILE, --run_dir DIR and --check_references")
+    if len(arguments.task) > 1 and not arguments.check_references:
+        raise UserError(f"--task {','.join(arguments.task)}: samples belong to one task")
+    demand_consent(arguments)
+    print(_score(arguments))
     return 0
 
 
-def _score_line(pass_at_k: dict[int, float]) -> str:
-    return " ".join(f"pass@{k}: {value:.4f}" for k, value in pass_at_k.items())
+def _score(arguments: argparse.Namespace) -> str:
+    from mindcode.cli.evaluate_tasks import joined, matching_tasks, task_options
+
+    options = task_options(arguments)
+    if arguments.run_dir:
+        return _score_run(arguments, options)
+    names = matching_tasks(arguments.task or ("humaneval",), options)
+    if arguments.check_references:
+        return joined({name: _score_references(arguments, name, options) for name in names})
+    return _score_file(arguments, names[0], options)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mindcode score", description="Run generated code against its tests.")
-    parser.add_argument("--samples", type=Path, required=True, help='JSONL: {"task_id": ..., "completion": ...}')
-    parser.add_argument("--allow_code_execution", action="store_true", help="needed: generated code will be executed")
-    parser.add_argument("--task", choices=("humaneval",), default="humaneval", help="the kind of problems")
-    parser.add_argument("--problem_file", type=Path, help="other problems in HumanEval's format (default: HumanEval)")
-    parser.add_argument(
-        "--k", type=_sample_counts, default=(1, 10, 100), metavar="K,K", help="values of k for pass@k: 1,10,100"
+def _score_file(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> str:
+    from mindcode.cli.evaluate_tasks import whole_task
+    from mindcode.evaluation.runner.score import results_path
+    from mindcode.evaluation.runner.stored import read_samples
+
+    whole = whole_task(name, options)
+    results = arguments.output or results_path(arguments.samples[0])
+    request = _request(arguments, whole, options)
+    return _scored(arguments, request, read_samples(whole, request.chosen, arguments.samples), results)
+
+
+def _score_references(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> str:
+    from mindcode.cli.evaluate_tasks import whole_task
+    from mindcode.evaluation.runner.stored import Stored, program_row
+    from mindcode.evaluation.types import Sample
+
+    whole = whole_task(name, options)
+    request = _request(arguments, whole, dataclasses.replace(options, ids=()))
+    stored = []
+    for problem in request.chosen:
+        program = whole.canonical(problem)
+        row = {"task_id": problem.task_id, "sample": 0, **program_row(whole, problem, program)}
+        stored.append(Stored(row, Sample(problem.task_id, program)))
+    results = arguments.output or Path(f"references_{name}_results.jsonl")
+    return _scored(arguments, request, stored, results)
+
+
+def _score_run(arguments: argparse.Namespace, options: "TaskOptions") -> str:
+    from mindcode.cli.evaluate_tasks import whole_task
+    from mindcode.evaluation.runner.run_files import RunFolder, read_object, recorded_task
+
+    folder = RunFolder(arguments.run_dir)
+    recorded, made_with = recorded_task(read_object(folder.summary))
+    name = arguments.task[0] if arguments.task else recorded
+    if not name:
+        raise UserError(f"{folder.summary}: names no task; give --task NAME")
+    whole = whole_task(name, dataclasses.replace(options, **made_with) if name == recorded else options)
+    return score_folder(arguments, _request(arguments, whole, options), folder)
+
+
+def score_folder(arguments: argparse.Namespace, request: "ScoreRequest", folder: "RunFolder") -> str:
+    """Score a run folder; return the scores."""
+    from mindcode.cli.evaluate_tasks import print_outcome, score_line
+    from mindcode.evaluation.runner.recording import score_run
+
+    outcome = score_run(request, folder)
+    print_outcome(outcome)
+    print(f"run: {folder.path}")
+    _write_metrics(arguments, request.task.name, outcome)
+    return score_line(outcome, request)
+
+
+def _request(arguments: argparse.Namespace, whole: "Task[Any]", options: "TaskOptions") -> "ScoreRequest":
+    from mindcode.cli.evaluate_tasks import judging_of, with_task_ids
+    from mindcode.evaluation.runner.score import ScoreRequest
+    from mindcode.evaluation.tasks.humaneval import select
+
+    options = with_task_ids(whole, options)
+    return ScoreRequest(
+        task=whole,
+        chosen=select(whole.problems, options.limit, start=options.limit_start),
+        judging=judging_of(whole, arguments),
+        ks=arguments.k,
+        ids=options.ids,
+        ignore_incomplete=arguments.ignore_incomplete,
     )
-    parser.add_argument(
-        "--timeout", type=_seconds, default=3.0, metavar="SECONDS", help="processor seconds for one sample (default 3)"
-    )
-    parser.add_argument("--n_workers", type=whole_number, metavar="N", help="judging processes (default: one per core)")
-    parser.add_argument("--ignore_incomplete", action="store_true", help="accept problems without a sample")
-    parser.add_argument("--output", type=Path, help="where results go (default: <samples>_results.jsonl)")
-    return parser
 
 
-def _sample_counts(text: str) -> tuple[int, ...]:
-    return tuple(whole_number(part) for part in text.split(","))
+def _scored(arguments: argparse.Namespace, request: "ScoreRequest", stored: "Sequence[Stored]", results: Path) -> str:
+    from mindcode.cli.evaluate_tasks import print_outcome, score_line
+    from mindcode.evaluation.runner.recording import scored_summary
+    from mindcode.evaluation.runner.run_files import summary_object, write_json
+    from mindcode.evaluation.runner.score import score_samples, summary_path
+
+    outcome = score_samples(request, stored, results)
+    configuration = {"task": {"name": request.task.name}}
+    write_json(summary_path(results), scored_summary(summary_object(configuration, outcome.stored), request, outcome))
+    print_outcome(outcome)
+    print(f"results: {results}")
+    print(f"summary: {summary_path(results)}")
+    _write_metrics(arguments, request.task.name, outcome)
+    return score_line(outcome, request)
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < 3600:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds above 0 and below 3600")
-    return seconds
+def _write_metrics(arguments: argparse.Namespace, name: str, outcome: "Outcome") -> None:
+    from mindcode.evaluation.runner.bigcode import metrics_object
+    from mindcode.evaluation.runner.run_files import write_json
+
+    if arguments.metric_output_path:
+        write_json(arguments.metric_output_path, metrics_object(name, outcome.score, {}))

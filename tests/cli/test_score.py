@@ -62,10 +62,15 @@ def test_the_results_keep_the_samples_and_the_summary_counts_them(tmp_path: Path
     write_samples(samples, [(name, problem.canonical_solution) for name, problem in PROBLEMS.items()])
     assert score("--samples", str(samples), "--allow_code_execution").stdout.endswith("pass@1: 1.0000\n")
     first = json.loads((tmp_path / "samples.jsonl_results.jsonl").read_text().splitlines()[0])
-    assert first == json.loads(samples.read_text().splitlines()[0]) | {"result": "passed", "passed": True}
+    seconds = first.pop("seconds")
+    sample = json.loads(samples.read_text().splitlines()[0])
+    assert first == sample | {"result": "passed", "passed": True, "kind": "passed"} and seconds > 0
     summary = json.loads((tmp_path / "samples.jsonl_summary.json").read_text())
-    assert summary["pass_at_k"] == {"pass@1": 1.0} and summary["passed"] == 164
-    assert len(summary["per_problem"]) == 164
+    scores = summary["scores"]
+    assert scores["pass_at_k"] == {"pass@1": 1.0} and scores["passed"] == 164 and scores["kinds"] == {"passed": 164}
+    assert scores["groups"]["language"]["python"]["problems"] == len(scores["per_problem"]) == 164
+    assert summary["accuracy"] == 1.0 and summary["pass_at_k"] is None
+    assert not (tmp_path / "samples.jsonl_verdicts.jsonl").exists()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_the_results_keep_the_samples_and_the_summary_counts_them(tmp_path: Path
         ("{", ["--allow_code_execution"], "samples.jsonl:1: not JSON"),
         ("", ["--k", "1,0"], "argument --k: '0', expected a whole number from 1 up"),
         ("", ["--k", "a"], "argument --k: 'a', expected a whole number from 1 up"),
-        ("", ["--n_workers", "1,2"], "argument --n_workers: '1,2', expected a whole number from 1 up"),
+        ("", ["--n_workers", "1,2"], "argument --n_workers/--parallel: '1,2', expected a whole number from 1 up"),
         ("", ["--timeout", "-1"], "argument --timeout: '-1', expected seconds above 0"),
         ("", ["--timeout", "long"], "argument --timeout: 'long', expected seconds above 0"),
     ],

@@ -55,10 +55,7 @@ def collect_answers(order: Order, backend: Backend, output: Path) -> GenerationS
 
     Raises UserError for several greedy samples, and for a file begun with other settings.
     """
-    check_samples(order.n_samples, order.sampling)
-    model = {"seed": order.seed, "sampling": asdict(order.sampling), "model": dict(backend.identity())}
-    claim(output, {**order.settings, **model})
-    present = answered(output, "task_id")
+    present = begin(order, backend, output)
     requests = [request for request in _requests(order) if (request.task_id, request.sample) not in present]
     finish_reasons, tokens = [], 0
     with JsonlAppender(output) as appender, Progress("generate", len(requests), "answer") as progress:
@@ -73,6 +70,14 @@ def collect_answers(order: Order, backend: Backend, output: Path) -> GenerationS
         cut_off=finish_reasons.count("length"),
         answer_tokens=tokens,
     )
+
+
+def begin(order: Order, backend: Backend, output: Path) -> set[tuple[str, int]]:
+    """Write or compare the settings of `output`; return task_id and number of the samples that are there."""
+    check_samples(order.n_samples, order.sampling)
+    model = {"seed": order.seed, "sampling": asdict(order.sampling), "model": dict(backend.identity())}
+    claim(output, {**order.settings, **model})
+    return answered(output, "task_id")
 
 
 def sample_seed(seed: int, task_id: str, sample: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mindcode.evaluation.postprocess import COMPLETION_FORMS, extract_completion
 from mindcode.evaluation.runner.answers import GenerationSummary, Order, collect_answers
+from mindcode.evaluation.runner.stored import told
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES, make_prompt
 from mindcode.evaluation.types import Answer, Backend, Problem, Sampling
 from mindcode.utils.lookup import lookup
@@ -53,13 +54,3 @@ def generate_samples(
     }
     order = Order(prompts, plan.n_samples, plan.sampling, plan.seed, settings, row)
     return collect_answers(order, backend, output)
-
-
-def told(answer: Answer) -> dict[str, Any]:
-    """Return what every stored sample says of its answer."""
-    return {
-        "answer": answer.text,
-        "finish_reason": answer.finish_reason,
-        "prompt_tokens": answer.prompt_tokens,
-        "answer_tokens": answer.answer_tokens,
-    }

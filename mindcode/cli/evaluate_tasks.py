@@ -1,0 +1,134 @@
+"""What generate, evaluate and score share: which tasks and problems, how they are judged, what is printed."""
+
+import argparse
+import dataclasses
+import fnmatch
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mindcode.evaluation.tasks.humaneval import select
+from mindcode.evaluation.tasks.registry import task, task_names
+from mindcode.evaluation.tasks.task import Task, TaskOptions
+from mindcode.utils.errors import UserError
+from mindcode.utils.lookup import lookup
+
+if TYPE_CHECKING:
+    from mindcode.evaluation.runner.judging import Judging
+    from mindcode.evaluation.runner.score import Outcome, ScoreRequest
+
+_CONSENT = (
+    "scoring runs code that a model wrote: it is locked in (no privileges, no network, limits on time, memory and "
+    "files) but this is no virtual machine; say --allow_code_execution if you agree"
+)
+_DEFAULT_SECONDS = 3.0
+_AS_TEST = 10
+_TASK_ARGS: Mapping[str, Callable[[Any], Any]] = {
+    "prompt": str,
+    "data_path": Path,
+    "load_data_path": Path,
+    "tasks_dir": Path,
+}
+
+
+def demand_consent(arguments: argparse.Namespace) -> None:
+    """Raise UserError unless the user agreed to run generated code."""
+    if not arguments.allow_code_execution:
+        raise UserError(_CONSENT)
+
+
+def task_options(arguments: argparse.Namespace) -> TaskOptions:
+    """Return what the flags say about a task; --task_args speak last. Raises UserError for an unknown argument."""
+    options = TaskOptions(
+        data_path=arguments.data_path,
+        load_data_path=arguments.load_data_path,
+        prompt=arguments.prompt,
+        tasks_dir=arguments.tasks_dir,
+        limit=_limit(arguments),
+        limit_start=arguments.limit_start,
+        ids=arguments.ids,
+    )
+    said: dict[str, Any] = {
+        name: lookup(_TASK_ARGS, name, "--task_args")(value) for name, value in arguments.task_args.items()
+    }
+    return dataclasses.replace(options, **said)
+
+
+def _limit(arguments: argparse.Namespace) -> int | None:
+    """Return how many problems, of --limit, --end and --as_test the fewest."""
+    limits = [arguments.limit] if arguments.limit else []
+    if getattr(arguments, "end", 0) > 0:
+        limits.append(max(arguments.end - arguments.limit_start, 0))
+    if getattr(arguments, "as_test", False):
+        limits.append(_AS_TEST)
+    return min(limits, default=None)
+
+
+def matching_tasks(patterns: tuple[str, ...], options: TaskOptions) -> list[str]:
+    """Return the names of tasks that are asked for, in order. Raises UserError for a pattern without a match."""
+    found: list[str] = []
+    for pattern in patterns:
+        if not any(mark in pattern for mark in "*?["):
+            found.append(pattern)
+            continue
+        matches = fnmatch.filter(task_names(), pattern)
+        if not matches:
+            raise UserError(f"--task {pattern}: no task has such a name; there are {', '.join(task_names())}")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def whole_task(name: str, options: TaskOptions) -> Task[Any]:
+    """Return a task with all of its problems, whatever the options choose."""
+    return task(name, dataclasses.replace(options, limit=None, limit_start=0, ids=()))
+
+
+def with_task_ids(whole: Task[Any], options: TaskOptions) -> TaskOptions:
+    """Return the options with task_ids instead of indexes. Raises UserError for one that no problem has."""
+    known = {problem.task_id for problem in whole.problems}
+    ids = tuple(name if name in known else _task_id_at(whole, name) for name in options.ids)
+    select(whole.problems, ids=ids)
+    return dataclasses.replace(options, ids=ids)
+
+
+def _task_id_at(whole: Task[Any], name: str) -> str:
+    index = int(name) if name.isdecimal() else len(whole.problems)
+    return whole.problems[index].task_id if index < len(whole.problems) else name
+
+
+def judging_of(whole: Task[Any], arguments: argparse.Namespace) -> "Judging":
+    """Return how the samples of a task are executed. Raises UserError for a task without tests."""
+    from mindcode.evaluation.execution.limits import Limits
+    from mindcode.evaluation.runner.judging import Judging
+
+    if not whole.requires_execution:
+        raise UserError(f"--task {whole.name}: its answers are no programs; there is nothing to score")
+    limits = Limits(cpu_seconds=arguments.timeout or whole.cpu_seconds or _DEFAULT_SECONDS)
+    return Judging(limits, arguments.n_workers)
+
+
+def print_outcome(outcome: "Outcome") -> None:
+    """Print what happened; the caller prints the scores after it."""
+    from mindcode.evaluation.execution.protections import protections
+
+    score = outcome.score
+    print(
+        f"{score.total.passed} of {score.total.samples} samples passed, {score.total.problems} problems, "
+        f"{outcome.seconds:.1f} s"
+    )
+    failures = [f"{number} {kind}" for kind, number in sorted(score.kinds.items()) if kind != "passed"]
+    if failures:
+        print(f"failures: {', '.join(failures)}; {score.truncated} answers cut off, {score.empty} empty")
+    print(protections().line)
+
+
+def score_line(outcome: "Outcome", request: "ScoreRequest") -> str:
+    """Return the scores, `pass@1: 0.1234`."""
+    return outcome.score.total.line or f"no pass@k: fewer samples than {min(request.ks)} for some problems"
+
+
+def joined(lines: Mapping[str, str]) -> str:
+    """Return the scores of one task, or of several with their names, as the last line printed."""
+    if len(lines) == 1:
+        return next(iter(lines.values()))
+    return " | ".join(f"{name} {line}" for name, line in lines.items())

@@ -1,0 +1,104 @@
+"""Have a model answer the problems of benchmarks, sample by sample; scoring is a command of its own.
+
+mindcode generate --config configs/smollm2/predict_smollm2_135m.yaml --load_checkpoint smollm2.ckpt --task humaneval
+mindcode generate ... --task mbpp,humanevalsynthesize-js --n 20 --temperature 0.2 --top_p 0.95 --result_dir output
+"""
+
+import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mindcode.cli.evaluate_job import EvaluateJob, make_job, parse_arguments
+
+if TYPE_CHECKING:
+    from mindcode.cli.predict_backend import DeferredBackend
+    from mindcode.evaluation.runner.evaluation import Evaluation
+    from mindcode.evaluation.runner.run_files import RunFolder
+
+PROG = "mindcode generate"
+Then = Callable[["Evaluation", "RunFolder"], None]
+"""What follows the generation of a task."""
+
+
+def main(argv: list[str]) -> int:
+    """Generate; flags, files and tasks are checked before the weights are read."""
+    run_tasks(make_job(*parse_arguments(argv, PROG, ()), PROG), nothing_more)
+    return 0
+
+
+def nothing_more(evaluation: "Evaluation", folder: "RunFolder") -> None:
+    """Say where the run is."""
+    print(f"run: {folder.path}")
+
+
+def run_tasks(job: EvaluateJob, then: Then) -> None:
+    """Answer all tasks, one after the other. Of several processes the first one does this; the others follow it."""
+    from mindcode.cli.predict_backend import DeferredBackend
+    from mindcode.cli.predict_model import find_model
+    from mindcode.cli.predict_team import start_team
+
+    arguments = job.arguments
+    evaluations = _evaluations(job)
+    team = start_team(job.config)
+    if not team.crew.leads:
+        team.crew.follow(team.build(job.config, find_model(job.config, arguments.model_file, team.weights)))
+        return
+    backend = DeferredBackend(job.config, team, arguments.model_file, arguments.chat_template, job.batch_size)
+    for evaluation in evaluations:
+        folder = _folder(job, evaluation, backend)
+        _generate(job, evaluation, backend, folder)
+        then(evaluation, folder)
+    team.crew.dismiss()
+
+
+def _evaluations(job: EvaluateJob) -> "list[Evaluation]":
+    from mindcode.cli.evaluate_tasks import matching_tasks, task_options, whole_task, with_task_ids
+    from mindcode.evaluation.runner.answers import check_samples
+    from mindcode.evaluation.runner.evaluation import Evaluation
+    from mindcode.utils.errors import UserError
+
+    options = task_options(job.arguments)
+    check_samples(job.n_samples, job.sampling)
+    found = []
+    for name in matching_tasks(job.arguments.task, options):
+        whole = whole_task(name, options)
+        chosen = with_task_ids(whole, options)
+        found.append(
+            Evaluation(whole, chosen, job.model_name, job.sampling, job.n_samples, job.config.seed, job.dressing)
+        )
+    paths = job.arguments.load_generations_intermediate_paths
+    if paths and len(paths) != len(found):
+        raise UserError(f"--load_generations_intermediate_paths: {len(paths)} files for {len(found)} tasks; one each")
+    if job.arguments.resume_from and len(found) > 1:
+        raise UserError(f"--resume_from: one run folder cannot hold {len(found)} tasks; give one --task")
+    return found
+
+
+def _folder(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBackend") -> "RunFolder":
+    from mindcode.evaluation.runner.run_files import RunFolder
+
+    if job.arguments.resume_from:
+        return RunFolder(job.arguments.resume_from)
+    folder = evaluation.folder(job.arguments.result_dir, backend.identity())
+    if job.arguments.overwrite and folder.path.exists():
+        shutil.rmtree(folder.path)
+    return folder
+
+
+def _generate(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBackend", folder: "RunFolder") -> None:
+    from mindcode.evaluation.runner.evaluation import adopt, generate
+    from mindcode.evaluation.runner.recording import record_generation
+    from mindcode.evaluation.runner.stored import read_generations
+
+    name, asked = evaluation.task.name, len(evaluation.chosen)
+    print(f"{name}: {asked} problems, {evaluation.n_samples} samples each, in {folder.path}")
+    paths = job.arguments.load_generations_intermediate_paths
+    if paths:
+        number = list(job.arguments.task).index(name) if len(paths) > 1 else 0
+        print(f"{adopt(evaluation, backend, folder, read_generations(paths[number]))} samples from {paths[number]}")
+    summary = generate(evaluation, backend, folder)
+    record_generation(evaluation, backend.identity(), folder)
+    print(
+        f"{summary.made} new answers with {summary.answer_tokens} tokens, {summary.kept} kept, "
+        f"{summary.cut_off} cut off at the longest answer"
+    )

