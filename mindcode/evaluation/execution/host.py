@@ -10,12 +10,14 @@ python -m mindcode.evaluation.execution.host SOCKET_DESCRIPTOR [FOLDER_TO_READ .
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import resource
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -23,7 +25,15 @@ from pathlib import Path
 
 from mindcode.evaluation.execution import namespaces
 from mindcode.evaluation.execution.candidate import serve
-from mindcode.evaluation.execution.limits import Limits, Rights, become, confine, find_rights, hide_memory
+from mindcode.evaluation.execution.limits import (
+    Limits,
+    Rights,
+    become,
+    confine,
+    empty_environment,
+    find_rights,
+    hide_memory,
+)
 from mindcode.evaluation.execution.programs import run_program
 from mindcode.evaluation.execution.values import receive
 
@@ -59,8 +69,11 @@ def main(arguments: list[str]) -> int:
     hide_memory()
     for module in _PRELOADED.split():
         __import__(module)
+    empty_environment()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # what the collector does not touch stays shared with the children
+    gc.freeze()
     cell = _Cell(control, rights, protections)
     control.sendall(json.dumps(protections).encode())
     while True:
@@ -81,19 +94,19 @@ def _one_sample(cell: _Cell, limits: Limits, descriptors: list[int]) -> None:
         os.close(descriptor)
     cell.control.recv(1)
     status, cpu_seconds = _end(child)
-    shutil.rmtree(folder, ignore_errors=True)
-    if cell.scratch:
-        _empty(Path(cell.scratch))
+    for entry in Path(cell.scratch).iterdir() if cell.scratch else [Path(folder)]:
+        _remove(entry)
     cell.control.sendall(json.dumps({"status": status, "cpu_seconds": cpu_seconds}).encode())
 
 
-def _empty(scratch: Path) -> None:
-    """Remove what a sample wrote beside its folder."""
-    for entry in scratch.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            entry.unlink()
+def _remove(entry: Path) -> None:
+    if entry.is_symlink() or not entry.is_dir():
+        entry.unlink()
+        return
+    try:
+        shutil.rmtree(entry, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", str(entry)], check=False)
 
 
 def _become_candidate(cell: _Cell, limits: Limits, descriptors: list[int], folder: str) -> None:

@@ -67,9 +67,13 @@ def confine(limits: Limits, folder: str) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
+    tighten(limits)
+
+
+def empty_environment() -> None:
+    """Forget all variables, for this process and its children."""
     os.environ.clear()
     os.environ.update(_ENVIRONMENT)
-    tighten(limits)
 
 
 def tighten(limits: Limits) -> None:
