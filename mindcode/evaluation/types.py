@@ -49,12 +49,14 @@ class Prompt:
     """What a model is given: `template(messages) + text`, or `text` alone when there are no messages.
 
     With messages the backend applies the model's chat template, opens the assistant's turn and appends `text`,
-    which is then the beginning of the answer. Generation ends before the first of the `stop` strings.
+    which is then the beginning of the answer. With a suffix the answer is what is missing between `text` and `suffix`.
+    Generation ends before the first of the `stop` strings.
     """
 
     text: str
     messages: tuple[Message, ...] = ()
     stop: tuple[str, ...] = ()
+    suffix: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from mindcode.utils.errors import UserError
 
 Value = TypeVar("Value")
+_LISTED = 60
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -16,8 +17,9 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def lookup(table: Mapping[str, Value], name: str, what: str) -> Value:
-    """Return `table[name]`; raise UserError that names `what`, the nearest entry and all the others."""
+    """Return `table[name]`; raise UserError that names `what`, the nearest entry and the others, if not too many."""
     if name not in table:
         known = sorted(table)
-        raise UserError(f"{what}: unknown name {name!r}{nearest(name, known)} (known: {', '.join(known)})")
+        listed = [*known[:_LISTED], *([f"{len(known) - _LISTED} more"] if len(known) > _LISTED else [])]
+        raise UserError(f"{what}: unknown name {name!r}{nearest(name, known)} (known: {', '.join(listed)})")
     return table[name]

@@ -41,7 +41,8 @@ class EngineBackend:
 
 def _row(name: str, prompt: Prompt) -> PromptRow:
     messages = tuple(Message(message.role, message.content) for message in prompt.messages)
-    return PromptRow(name, prompt.text, messages)
+    gap = None if prompt.suffix is None else (prompt.text, prompt.suffix)
+    return PromptRow(name, prompt.text, messages, gap)
 
 
 def _params(sampling: Sampling, stop: tuple[str, ...]) -> SamplingParams:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from mindcode.evaluation.tasks import humaneval, humanevalpack, mbpp
+from mindcode.evaluation.tasks import humaneval, humanevalpack, infilling, mbpp
 from mindcode.evaluation.tasks.humaneval import select
 from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.utils.lookup import lookup
@@ -15,6 +15,7 @@ from mindcode.utils.lookup import lookup
 TASKS: Mapping[str, Callable[[str, TaskOptions], Task[Any]]] = {
     **humaneval.TASKS,
     **mbpp.TASKS,
+    **infilling.TASKS,
     **humanevalpack.TASKS,
 }
 """Name -> what makes the task of that name, with all of its problems."""
