@@ -30,7 +30,7 @@ class Problem:
     declaration: str = ""
     """Imports, helpers and the signature, without the docstring (HumanEvalPack)."""
     setup: str = ""
-    """What a test program begins with (Go's package clause and imports)."""
+    """What a test program begins with (Go's package clause and imports; what Python answers need not import)."""
     needs_objects: bool = False
     """Whether the tests need more of the answer than plain values, so that both must share a process."""
 

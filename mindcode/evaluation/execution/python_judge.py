@@ -97,7 +97,7 @@ def _kind(error: BaseException) -> str:
 
 def _start(problem: Problem, source: str, pipes: Pipes) -> None:
     """Have the process execute the answer's program; it then waits for calls."""
-    reply = pipes.ask({"source": source + "\n", "entry_point": problem.entry_point})
+    reply = pipes.ask({"source": f"{problem.setup}{source}\n", "entry_point": problem.entry_point})
     if "error" in reply:
         text = ": ".join(str(part) for part in reply["error"])
         raise _NotCompiledError(text) if reply.get("stage") == "compile" else CandidateError(text)

@@ -18,7 +18,7 @@ HELPERS_AFTER = {"CPP/94", "Go/72", "Rust/137", "Rust/145"}
 """Whose reference goes on after the function's closing brace, where an answer ends."""
 
 
-def pack(name: str, **options: str | int | Path) -> PackTask:
+def pack(name: str, **options: str | int | Path | tuple[str, ...]) -> PackTask:
     made = task(name, TaskOptions(**options))  # type: ignore[arg-type]
     assert isinstance(made, PackTask)
     return made
@@ -126,6 +126,14 @@ def test_right_python_answers_pass(style: str) -> None:
     by_id = {problem.task_id: problem for problem in made.problems}
     verdicts = [verdict for _, verdict in judge_samples(by_id, samples, Limits(), 2)]
     assert [verdict for verdict in verdicts if not verdict.passed] == []
+
+
+def test_python_answers_need_not_import_the_usual() -> None:
+    made = pack("humanevalsynthesize-python", ids=("Python/0",))
+    (problem,) = made.problems
+    body = problem.canonical_solution.replace("abs(", "math.fabs(").replace("enumerate(", "List and enumerate(")
+    sample = Sample(problem.task_id, made.program(problem, body))
+    assert [verdict.result for _, verdict in judge_samples({"Python/0": problem}, [sample], Limits())] == ["passed"]
 
 
 def test_a_description_is_cut_and_does_not_quote_the_code() -> None:
