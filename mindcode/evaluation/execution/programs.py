@@ -4,6 +4,7 @@ Nothing generated runs in this process before the last line; a compiler only rea
 """
 
 import os
+import shutil
 import subprocess
 from base64 import b64decode
 from pathlib import Path
@@ -32,8 +33,8 @@ def run_program(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
             text = Path(_MESSAGES).read_text(encoding="utf-8", errors="replace")[:_KEPT_CHARACTERS]
             send(replies, {"compiled": False, "status": outcome.returncode, "text": text})
             os._exit(1)
-    for entry in request["remove"]:
-        Path(entry).unlink(missing_ok=True)
+    if request["compile"]:
+        _keep_only("program")
     send(replies, {"compiled": True})
     tighten(Limits(**request["limits"]))
     become(Rights(os.geteuid()))
@@ -41,3 +42,12 @@ def run_program(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
     os.dup2(replies, 1)
     os.dup2(replies, 2)
     os.execve(request["run"][0], request["run"], environment)
+
+
+def _keep_only(name: str) -> None:
+    """Leave one file in the folder: a program finds neither its source nor the tests."""
+    for entry in Path().iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != name:
+            entry.unlink()

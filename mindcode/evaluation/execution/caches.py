@@ -1,0 +1,72 @@
+"""What a language needs is built once and kept: $XDG_CACHE_HOME/mindcode/languages/<language>-<hash>.
+
+The hash covers this package's part and the version of the compiler. A build that was interrupted has no commands.json
+and is made again.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from mindcode.evaluation.execution.assembly.program import DATA, Commands
+from mindcode.evaluation.execution.assembly.tools import call, find_tool
+from mindcode.evaluation.execution.languages import LANGUAGES, Language
+from mindcode.utils.atomic import atomic_open
+
+
+def cache_folder() -> Path:
+    """Return where builds are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "mindcode" / "languages"
+
+
+def commands_of(name: str) -> Commands:
+    """Return how programs of a language are compiled and run, built if need be. Raises NotBuiltError."""
+    language = LANGUAGES[name]
+    folder = cache_folder() / f"{name}-{_hash(language)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        stored = folder / "commands.json"
+        if not stored.exists():
+            _build(language, folder)
+        return _read(stored)
+
+
+def _build(language: Language, folder: Path) -> None:
+    build = folder / "build"
+    shutil.rmtree(build, ignore_errors=True)
+    build.mkdir()
+    commands = language.prepare(build)
+    with atomic_open(folder / "commands.json") as stream:
+        json.dump(asdict(commands), stream)
+
+
+def _read(path: Path) -> Commands:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Commands(
+        run=tuple(content["run"]),
+        compile=tuple(tuple(command) for command in content["compile"]),
+        server=tuple(content["server"]),
+        files=content["files"],
+        environment=content["environment"],
+    )
+
+
+def _hash(language: Language) -> str:
+    tool, *arguments = language.version
+    parts = [find_tool(tool).encode(), call(tool, *arguments).encode()]
+    parts += [path.read_bytes() for folder in (DATA, DATA.parent) for path in sorted(folder.glob("*.*"))]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
