@@ -33,6 +33,12 @@ class EvaluateJob:
     model_name: str
 
     @property
+    def unfinished(self) -> dict[str, Path]:
+        """Task -> generations of an earlier run to begin with."""
+        paths = self.arguments.load_generations_intermediate_paths
+        return dict(zip(self.arguments.task, paths, strict=True)) if paths else {}
+
+    @property
     def batch_size(self) -> int:
         """Prompts decoded at once."""
         return self.config.predict_batch_size or self.config.model.model_config.batch_size
@@ -58,6 +64,11 @@ def make_job(arguments: argparse.Namespace, rest: Sequence[str], prog: str) -> E
         raise UserError("--task: missing; give one or several names, as in --task humaneval")
     if arguments.backend not in _BACKENDS:
         raise UserError(f"--backend {arguments.backend}: expected {', '.join(_BACKENDS)}")
+    paths = arguments.load_generations_intermediate_paths
+    if paths and len(paths) != len(arguments.task):
+        raise UserError(
+            f"--load_generations_intermediate_paths: {len(paths)} files for {len(arguments.task)} tasks; one for each"
+        )
     said = _said(arguments)
     named = ["--config", arguments.params] if arguments.params else []
     run = parse_run_flags([*named, *rest], prog)

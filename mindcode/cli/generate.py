@@ -6,6 +6,7 @@ mindcode generate ... --task mbpp,humanevalsynthesize-js --n 20 --temperature 0.
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindcode.cli.evaluate_job import EvaluateJob, make_job, parse_arguments
@@ -66,9 +67,6 @@ def _evaluations(job: EvaluateJob) -> "list[Evaluation]":
         found.append(
             Evaluation(whole, chosen, job.model_name, job.sampling, job.n_samples, job.config.seed, job.dressing)
         )
-    paths = job.arguments.load_generations_intermediate_paths
-    if paths and len(paths) != len(found):
-        raise UserError(f"--load_generations_intermediate_paths: {len(paths)} files for {len(found)} tasks; one each")
     if job.arguments.resume_from and len(found) > 1:
         raise UserError(f"--resume_from: one run folder cannot hold {len(found)} tasks; give one --task")
     return found
@@ -87,18 +85,28 @@ def _folder(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBacken
 
 def _generate(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBackend", folder: "RunFolder") -> None:
     from mindcode.evaluation.runner.evaluation import adopt, generate
-    from mindcode.evaluation.runner.recording import record_generation
+    from mindcode.evaluation.runner.recording import record_generation, record_unfinished
     from mindcode.evaluation.runner.stored import read_generations
+    from mindcode.evaluation.runner.watched import Saving
 
-    name, asked = evaluation.task.name, len(evaluation.chosen)
-    print(f"{name}: {asked} problems, {evaluation.n_samples} samples each, in {folder.path}")
-    paths = job.arguments.load_generations_intermediate_paths
-    if paths:
-        number = list(job.arguments.task).index(name) if len(paths) > 1 else 0
-        print(f"{adopt(evaluation, backend, folder, read_generations(paths[number]))} samples from {paths[number]}")
-    summary = generate(evaluation, backend, folder)
+    name, every = evaluation.task.name, job.arguments.save_every_k_tasks
+    print(f"{name}: {len(evaluation.chosen)} problems, {evaluation.n_samples} samples each, in {folder.path}")
+    path = job.unfinished.get(name)
+    if path:
+        print(f"{adopt(evaluation, backend, folder, read_generations(path))} samples from {path}")
+    saving = Saving(backend, every, lambda: record_unfinished(evaluation, folder)) if every > 0 else backend
+    summary = generate(evaluation, saving, folder)
     record_generation(evaluation, backend.identity(), folder)
     print(
         f"{summary.made} new answers with {summary.answer_tokens} tokens, {summary.kept} kept, "
         f"{summary.cut_off} cut off at the longest answer"
     )
+    _copy(folder.generations(name, 1), job.arguments.save_generations_path, name)
+    _copy(folder.references(name, 1), job.arguments.save_references_path, name)
+
+
+def _copy(source: Path, path: Path | None, name: str) -> None:
+    """Copy a file to where the BigCode harness would have written it."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path.with_name(f"{path.stem}_{name}.json"))

@@ -10,7 +10,7 @@ does not: a run grows by asking for more.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -20,11 +20,11 @@ from typing import Any
 from mindcode.evaluation.runner.answers import GenerationSummary, Order, begin, collect_answers
 from mindcode.evaluation.runner.dressing import Dressing
 from mindcode.evaluation.runner.run_files import RunFolder
-from mindcode.evaluation.runner.stopwatch import Stopwatch
 from mindcode.evaluation.runner.stored import LOADED, program_row, told
+from mindcode.evaluation.runner.watched import Timed
 from mindcode.evaluation.tasks.humaneval import select
 from mindcode.evaluation.tasks.task import Task, TaskOptions
-from mindcode.evaluation.types import Answer, AnswerRequest, Backend, Problem, Prompt, Sampling
+from mindcode.evaluation.types import Answer, Backend, Problem, Prompt, Sampling
 from mindcode.utils.errors import UserError
 from mindcode.utils.jsonl import JsonlAppender
 
@@ -98,7 +98,7 @@ def generate(evaluation: Evaluation, backend: Backend, folder: RunFolder) -> Gen
 
     Raises UserError for several greedy samples, and for a folder that was begun with other settings.
     """
-    return collect_answers(_order(evaluation), _Timed(backend, folder.timings), folder.samples)
+    return collect_answers(_order(evaluation), Timed(backend, folder.timings), folder.samples)
 
 
 def adopt(evaluation: Evaluation, backend: Backend, folder: RunFolder, lists: Sequence[Sequence[str]]) -> int:
@@ -134,24 +134,6 @@ def _order(evaluation: Evaluation) -> Order:
         settings=evaluation.settings(),
         row=row,
     )
-
-
-class _Timed:
-    """A backend whose working time is written down."""
-
-    def __init__(self, backend: Backend, timings: Path) -> None:
-        self._backend, self._timings = backend, timings
-
-    def identity(self) -> Mapping[str, str]:
-        """Name what decides the answers."""
-        return self._backend.identity()
-
-    def answers(self, requests: Iterable[AnswerRequest], sampling: Sampling) -> Iterator[Answer]:
-        """Yield the answers as they come."""
-        with Stopwatch(self._timings, "generate") as watch:
-            for answer in self._backend.answers(requests, sampling):
-                watch.lap()
-                yield answer
 
 
 def _digest(value: Any) -> str:

@@ -46,6 +46,13 @@ def record_generation(
     return stored
 
 
+def record_unfinished(evaluation: Evaluation, folder: RunFolder) -> None:
+    """Write the generations so far; a problem without samples has an empty list."""
+    stored = read_samples(evaluation.task, evaluation.chosen, [folder.samples])
+    lists = generation_lists(evaluation.chosen, stored)
+    write_json(folder.unfinished_generations(evaluation.task.name), lists, indent=None)
+
+
 def score_run(request: ScoreRequest, folder: RunFolder) -> Outcome:
     """Judge the answers of a run folder and write the verdicts into all of its files.
 

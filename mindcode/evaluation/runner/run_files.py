@@ -56,6 +56,10 @@ class RunFolder:
         """The BigCode harness' generations; `number` is the training step where there is one, else 1."""
         return self.path / f"generations_{task}_{number}.json"
 
+    def unfinished_generations(self, task: str) -> Path:
+        """The generations so far."""
+        return self.path / f"generations_{task}_intermediate.json"
+
     def references(self, task: str, number: int) -> Path:
         """The BigCode harness' tests."""
         return self.path / f"references_{task}_{number}.json"

@@ -64,6 +64,7 @@ class Score:
     groups: Mapping[str, Mapping[str, Rate]]
     """Label, as `language` or `bug_type` -> its value -> the rate of the problems with it."""
     problems: tuple[ProblemResult, ...]
+    """In the task's order."""
     kinds: Mapping[str, int]
     """Samples by kind of verdict."""
     truncated: int
@@ -72,7 +73,8 @@ class Score:
     @classmethod
     def of(cls, task: Task[Any], stored: Sequence[Stored], verdicts: Sequence[Verdict], ks: Sequence[int]) -> "Score":
         """Count; a k is left out where a problem has fewer samples."""
-        problems = per_problem(verdicts)
+        place = {problem.task_id: index for index, problem in enumerate(task.problems)}
+        problems = tuple(sorted(per_problem(verdicts), key=lambda result: place[result.task_id]))
         return cls(
             total=Rate.of(problems, ks),
             groups=_groups(task, problems, ks),
