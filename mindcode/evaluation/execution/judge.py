@@ -4,7 +4,6 @@ A judge keeps what is slow to start (a warm process, a virtual machine) from one
 process of its own, on the main thread.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from mindcode.evaluation.types import Problem, Verdict
@@ -16,18 +15,10 @@ DOES_NOT_COMPILE = "does not compile"
 ERROR = "error"
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A verdict, and whether it came from the clock on the wall, which a busy machine can be to blame for."""
-
-    verdict: Verdict
-    waited_too_long: bool = False
-
-
 class Judge(Protocol):
     """Gives verdicts, one at a time."""
 
-    def try_sample(self, problem: Problem, source: str) -> Trial:
+    def try_sample(self, problem: Problem, source: str) -> Verdict:
         """Run the program of an answer against the problem's tests."""
         ...
 

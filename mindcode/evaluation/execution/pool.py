@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 
-from mindcode.evaluation.execution.judge import ERROR, TIMED_OUT, Judge, Trial
+from mindcode.evaluation.execution.judge import ERROR, TIMED_OUT, Judge
 from mindcode.evaluation.execution.judges import JUDGES
 from mindcode.evaluation.execution.limits import Limits, hide_memory
 from mindcode.evaluation.types import Problem, Sample, Verdict
@@ -28,20 +28,19 @@ def judge_samples(
     cores = len(os.sched_getaffinity(0))
     workers = min(workers or cores, cores)
     doubtful = []
-    for sample, trial in _trials(problems, list(same), limits, workers):
-        if trial is None or trial.verdict.kind == TIMED_OUT:
+    for sample, verdict in _verdicts(problems, list(same), limits, workers):
+        if verdict.result == _JUDGE_DIED or verdict.kind == TIMED_OUT:
             doubtful.append(sample)
         else:
-            yield from ((index, trial.verdict) for index in same[sample])
-    for sample, trial in _trials(problems, doubtful, limits, workers=1):
-        verdict = trial.verdict if trial else Verdict(sample.task_id, False, _JUDGE_DIED, kind=ERROR)
+            yield from ((index, verdict) for index in same[sample])
+    for sample, verdict in _verdicts(problems, doubtful, limits, workers=1):
         yield from ((index, verdict) for index in same[sample])
 
 
-def _trials(
+def _verdicts(
     problems: Mapping[str, Problem], samples: Sequence[Sample], limits: Limits, workers: int
-) -> Iterator[tuple[Sample, Trial | None]]:
-    """Yield each sample with its trial, or with None when its judge died."""
+) -> Iterator[tuple[Sample, Verdict]]:
+    """Yield each sample with its verdict, or with _JUDGE_DIED, which may have to do with the sample."""
     waiting = list(reversed(samples))
     busy: dict[Connection, tuple[_Worker, Sample]] = {}
     idle = [_Worker(problems, limits) for _ in range(min(workers, len(samples)))]
@@ -54,9 +53,9 @@ def _trials(
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
                 worker, sample = busy.pop(connection)
-                trial = worker.result()
-                idle.append(worker if trial else _Worker(problems, limits))
-                yield sample, trial
+                verdict = worker.result()
+                idle.append(worker if verdict else _Worker(problems, limits))
+                yield sample, verdict or Verdict(sample.task_id, False, _JUDGE_DIED, kind=ERROR)
     finally:
         for worker in [*idle, *(worker for worker, _ in busy.values())]:
             worker.close()
@@ -72,15 +71,15 @@ class _Worker:
         self._process.start()
         theirs.close()
 
-    def result(self) -> Trial | None:
+    def result(self) -> Verdict | None:
         """Return what the process found out, or None when it is dead."""
         try:
-            trial = self.connection.recv()
+            verdict = self.connection.recv()
         except (EOFError, OSError):
             self.close()
             return None
-        assert isinstance(trial, Trial)
-        return trial
+        assert isinstance(verdict, Verdict)
+        return verdict
 
     def close(self) -> None:
         """End the process and wait for it."""

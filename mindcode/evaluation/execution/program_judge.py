@@ -16,7 +16,7 @@ from mindcode.evaluation.execution.assembly.program import Program, new_number, 
 from mindcode.evaluation.execution.assembly.tools import errors
 from mindcode.evaluation.execution.caches import cache_folder, commands_of
 from mindcode.evaluation.execution.compile_server import CompilerError, CompileServer
-from mindcode.evaluation.execution.judge import DOES_NOT_COMPILE, ERROR, PASSED, TIMED_OUT, WRONG, Trial
+from mindcode.evaluation.execution.judge import DOES_NOT_COMPILE, ERROR, PASSED, TIMED_OUT, WRONG
 from mindcode.evaluation.execution.languages import COMPILER_LIMITS, LANGUAGES
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.sandbox import Pipes, Sandbox
@@ -48,7 +48,7 @@ class ProgramJudge:
         self._server = CompileServer(self._commands.server, COMPILER_LIMITS.wall_seconds)
         self._sandbox: Sandbox | None = None
 
-    def try_sample(self, problem: Problem, source: str) -> Trial:
+    def try_sample(self, problem: Problem, source: str) -> Verdict:
         """Compile and run the program of an answer with the problem's tests."""
         start = time.monotonic()
         sandbox = self._sandbox or Sandbox(readable=[str(cache_folder()), *self._tool_folders()])
@@ -65,8 +65,7 @@ class ProgramJudge:
         self._sandbox = sandbox if sandbox.alive else None
         kind, result = _judged(outcome, status)
         seconds = round(time.monotonic() - start, 4)
-        verdict = Verdict(problem.task_id, kind == PASSED, result, seconds, kind)
-        return Trial(verdict, waited_too_long=outcome.stage == TIMED_OUT)
+        return Verdict(problem.task_id, kind == PASSED, result, seconds, kind)
 
     def close(self) -> None:
         """End host and compiler."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
-from mindcode.evaluation.execution.judge import DOES_NOT_COMPILE, ERROR, PASSED, TIMED_OUT, WRONG, Trial
+from mindcode.evaluation.execution.judge import DOES_NOT_COMPILE, ERROR, PASSED, TIMED_OUT, WRONG
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.sandbox import CandidateGoneError, Pipes, Sandbox
 from mindcode.evaluation.execution.values import decode, encode, send
@@ -48,7 +48,7 @@ class PythonJudge:
         self._limits = limits
         self._sandbox: Sandbox | None = None
 
-    def try_sample(self, problem: Problem, source: str) -> Trial:
+    def try_sample(self, problem: Problem, source: str) -> Verdict:
         """Run the program of an answer against the problem's tests."""
         start = time.monotonic()
         sandbox = self._sandbox or Sandbox()
@@ -56,11 +56,10 @@ class PythonJudge:
         with sandbox.candidate(self._limits) as pipes:
             kind, result = self._run(problem, source, pipes)
         self._sandbox = sandbox if sandbox.alive else None
-        waited_too_long = kind == TIMED_OUT
         if sandbox.status == -signal.SIGXCPU or sandbox.cpu_seconds > self._limits.cpu_seconds:
-            kind, result, waited_too_long = TIMED_OUT, TIMED_OUT, False
+            kind, result = TIMED_OUT, TIMED_OUT
         seconds = round(time.monotonic() - start, 4)
-        return Trial(Verdict(problem.task_id, kind == PASSED, result, seconds, kind), waited_too_long)
+        return Verdict(problem.task_id, kind == PASSED, result, seconds, kind)
 
     def close(self) -> None:
         """End the host."""

@@ -20,7 +20,7 @@ def missing(name: str) -> str | None:
     try:
         with closing(ProgramJudge(name, LANGUAGES[name].limits)) as judge:
             problem = KNOWN_GOOD[name]
-            verdict = judge.try_sample(problem, problem.canonical_solution).verdict
+            verdict = judge.try_sample(problem, problem.canonical_solution)
     except NotBuiltError as error:
         reason = str(error)
     else:

@@ -168,13 +168,13 @@ def judge() -> Iterator[PythonJudge]:
 @pytest.mark.parametrize("name", " ".join(AGAINST_THE_NONCE).split())
 def test_no_attack_passes_where_tests_and_answer_share_a_process(judge: PythonJudge, name: str) -> None:
     together = replace(ADD, needs_objects=True)
-    assert not judge.try_sample(together, program(name)).verdict.passed
-    assert judge.try_sample(together, ADD.prompt + RIGHT).verdict.passed, "the next sample is judged as usual"
+    assert not judge.try_sample(together, program(name)).passed
+    assert judge.try_sample(together, ADD.prompt + RIGHT).passed, "the next sample is judged as usual"
 
 
 def test_a_loop_of_the_tests_is_not_ended_by_the_answer(judge: PythonJudge) -> None:
     loops = replace(ADD, test="def check(f):\n    assert all(map(lambda x: f(x, 0) == x, range(3)))\n")
-    assert not judge.try_sample(loops, program("raises_stop_iteration")).verdict.passed
+    assert not judge.try_sample(loops, program("raises_stop_iteration")).passed
 
 
 def test_the_tests_are_not_in_reach_of_the_judged(judge: PythonJudge) -> None:
@@ -184,16 +184,17 @@ def test_the_tests_are_not_in_reach_of_the_judged(judge: PythonJudge) -> None:
         "    texts = [o for o in gc.get_objects() if isinstance(o, (list, dict, tuple))]\n"
         "    return word if any(word in str(o) for o in texts if o is not texts) else 'not found'\n"
     )
-    assert judge.try_sample(secret, secret.prompt + body).verdict.result == "failed: AssertionError"
+    assert judge.try_sample(secret, secret.prompt + body).result == "failed: AssertionError"
 
 
+@pytest.mark.skipif("files" not in protections().held, reason="the folder of all samples is the machine's")
 def test_one_sample_leaves_nothing_for_the_next(judge: PythonJudge) -> None:
     tells = Problem("t/f", "def f():\n", "f", "def check(c):\n    raise ValueError(c())\n")
     writes = (
         "    import os\n    found = os.listdir(os.path.dirname(os.getcwd()))\n    open('here', 'w').write('x')\n"
         "    try: os.mkdir('../there')\n    except OSError: pass\n    return len(found), os.listdir()\n"
     )
-    first, second = (judge.try_sample(tells, tells.prompt + writes).verdict.result for _ in range(2))
+    first, second = (judge.try_sample(tells, tells.prompt + writes).result for _ in range(2))
     assert first == second and first.endswith("['here'])")
 
 
@@ -205,7 +206,7 @@ def test_what_a_sample_starts_ends_with_it() -> None:
         "            if os.fork() == 0: time.sleep(600)\n            os._exit(0)\n    return len(seen)\n"
     )
     with PythonJudge(replace(SHORT, processes=20)) as judge:
-        first, second = (judge.try_sample(lists, lists.prompt + starts).verdict.result for _ in range(2))
+        first, second = (judge.try_sample(lists, lists.prompt + starts).result for _ in range(2))
     assert first == second
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from mindcode.evaluation.execution.judge import Trial
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.execution.python_judge import PythonJudge
 from mindcode.evaluation.tasks.humaneval import load_problems
-from mindcode.evaluation.types import Problem, Sample
+from mindcode.evaluation.types import Problem, Sample, Verdict
 
 PROBLEMS = {problem.task_id: problem for problem in load_problems()}
 # one second of processor time is plenty for three additions and keeps the endless ones short
@@ -28,19 +27,19 @@ def judge() -> Iterator[PythonJudge]:
         yield instance
 
 
-def tried(judge: PythonJudge, problem: Problem, body: str) -> Trial:
+def tried(judge: PythonJudge, problem: Problem, body: str) -> Verdict:
     return judge.try_sample(problem, problem.prompt + body)
 
 
 def test_a_right_answer_passes_and_a_wrong_one_does_not(judge: PythonJudge) -> None:
-    assert tried(judge, ADD, "    return x + y\n").verdict.result == "passed"
-    wrong = tried(judge, ADD, "    return x - y\n").verdict
+    assert tried(judge, ADD, "    return x + y\n").result == "passed"
+    wrong = tried(judge, ADD, "    return x - y\n")
     assert (wrong.passed, wrong.result) == (False, "failed: AssertionError")
 
 
 def test_generated_code_can_import_what_we_can(judge: PythonJudge) -> None:
     body = "    import traceback, sqlite3, email.message, numpy\n    return int(numpy.add(x, y))\n"
-    assert tried(judge, ADD, body).verdict.result == "passed"
+    assert tried(judge, ADD, body).result == "passed"
 
 
 def test_it_has_no_root_and_a_bare_environment(judge: PythonJudge) -> None:
@@ -49,7 +48,7 @@ def test_it_has_no_root_and_a_bare_environment(judge: PythonJudge) -> None:
         "    assert not [n for n in names if not n.endswith('_THREADS') and n != 'LC_CTYPE'], names\n"
     )
     asks = Problem("t/e", "def f():\n", "f", test)
-    result = tried(judge, asks, "    import os\n    return os.getuid(), list(os.environ)\n").verdict.result
+    result = tried(judge, asks, "    import os\n    return os.getuid(), list(os.environ)\n").result
     assert result == "passed"
 
 
@@ -57,7 +56,7 @@ def test_values_of_every_plain_type_cross(judge: PythonJudge) -> None:
     values = "[None, True, 2**80, -0.5, float('inf'), 'a\\n\\ud800', b'\\xff', (1,), {1: {2}}, frozenset('x'), 3j]"
     test = f"def check(c):\n    assert c({values}) == {values}\n    assert repr(c({values})) == repr({values})\n"
     same = Problem("t/same", "def same(x):\n", "same", test)
-    assert tried(judge, same, "    return x\n").verdict.result == "passed"
+    assert tried(judge, same, "    return x\n").result == "passed"
 
 
 def test_subclasses_iterators_and_errors_arrive_as_plain_ones(judge: PythonJudge) -> None:
@@ -70,15 +69,15 @@ def test_subclasses_iterators_and_errors_arrive_as_plain_ones(judge: PythonJudge
         "    import collections, numpy\n    if n == 3: return {}['k']\n"
         "    return [collections.Counter('a'), map(int, '10'), numpy.int64(3)][n]\n"
     )
-    assert tried(judge, kinds, body).verdict.result == "passed"
+    assert tried(judge, kinds, body).result == "passed"
 
 
 def test_names_that_tests_take_from_the_prompt_are_the_prompts(judge: PythonJudge) -> None:
     prompt = 'def helper(x):\n    return 2 * x\n\ndef f(x):\n    """Double."""\n'
     uses_helper = Problem("t/h", prompt, "f", "def check(c):\n    assert c(2) == helper(2)\n")
     forged = "    return 7\n\ndef helper(x):\n    return 7\n"
-    assert tried(judge, uses_helper, "    return helper(x)\n").verdict.passed
-    assert not tried(judge, uses_helper, forged).verdict.passed
+    assert tried(judge, uses_helper, "    return helper(x)\n").passed
+    assert not tried(judge, uses_helper, forged).passed
 
 
 def test_all_canonical_solutions_pass_and_no_empty_one() -> None:
@@ -97,7 +96,7 @@ def test_a_verdict_says_what_kind_of_failure_it_is(judge: PythonJudge) -> None:
         "    return x / 0\n": "error",
         "    while True: pass\n": "timed out",
     }
-    assert {body: tried(judge, ADD, body).verdict.kind for body in kinds} == kinds
+    assert {body: tried(judge, ADD, body).kind for body in kinds} == kinds
 
 
 def test_tests_that_need_objects_run_beside_the_answer(judge: PythonJudge) -> None:
@@ -106,8 +105,8 @@ def test_tests_that_need_objects_run_beside_the_answer(judge: PythonJudge) -> No
         "t/o", "class Point:\n    def __init__(self, x, y):\n        self.x = x\n", "f", test, needs_objects=True
     )
     right, wrong = "def f(point):\n    point.x = 0\n", "def f(point):\n    point = None\n"
-    assert tried(judge, moves, right).verdict.passed
-    verdict = tried(judge, moves, wrong).verdict
+    assert tried(judge, moves, right).passed
+    verdict = tried(judge, moves, wrong)
     assert (verdict.kind, verdict.result) == ("wrong", "failed: moved")
 
 
