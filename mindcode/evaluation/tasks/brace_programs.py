@@ -25,6 +25,7 @@ def program_of(problem: Problem, base: str, answer: str, stops: tuple[str, ...])
     for block in _FENCE.findall(answer):
         if re.search(rf"\b{re.escape(problem.entry_point)}\b", block):
             return _standing_alone(problem, block)
+    answer = answer if answer.startswith("\n") else "\n" + answer
     places = [answer.find(stop) for stop in stops if stop in answer]
     begun = answer[: min(places)] if places else answer
     return base.rstrip() + cut_at_end(problem.language, base, begun)

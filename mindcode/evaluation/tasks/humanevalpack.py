@@ -135,9 +135,9 @@ class PackTask(Task[PackProblem]):
         if self.scenario.describes:
             return _description(problem, answer)
         prompt, base = self.prompt(problem), problem.base(self.scenario)
-        rest = answer if answer.startswith("\n") else "\n" + answer
         if problem.language != "python":
-            return program_of(problem, base, rest, prompt.stop)
+            return program_of(problem, base, answer, prompt.stop)
+        rest = answer if answer.startswith("\n") else "\n" + answer
         begun = prompt if prompt.messages else Prompt(base.rstrip(), stop=prompt.stop)
         return base + extract_completion(replace(problem, prompt=base), begun, rest)
 

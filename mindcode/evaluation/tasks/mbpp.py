@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from textwrap import indent
 from typing import Any
 
+from mindcode.evaluation.tasks.problem_file import checks
 from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.evaluation.types import Message, Problem, Prompt
 from mindcode.utils.errors import UserError
@@ -103,12 +103,6 @@ def load_mbpp(path: Path, ids: Collection[int] | None = None) -> tuple[MbppProbl
             for number, row in rows
             if ids is None or row.get("task_id") in ids
         )
-
-
-def checks(entry_point: str, statements: str) -> str:
-    """Return the source of a `check` for statements that call the function by its name."""
-    lines = ast.unparse(ast.parse(statements))
-    return f"def check({entry_point}):\n{indent(lines, '    ')}\n"
 
 
 def _problem(row: Mapping[str, Any], where: str) -> MbppProblem:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mindcode.evaluation.postprocess import extract_completion
+from mindcode.evaluation.tasks.brace_programs import program_of
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES, PromptStyle, make_prompt
 from mindcode.evaluation.types import Problem, Prompt
 
@@ -54,7 +55,10 @@ class Task(Generic[ProblemT]):
 
     def program(self, problem: ProblemT, answer: str) -> str:
         """Return the stored generation: the whole program, without tests, that the model's words mean."""
-        return self.completed(problem, extract_completion(problem, self.prompt(problem), answer))
+        prompt = self.prompt(problem)
+        if problem.language != "python":
+            return program_of(problem, problem.prompt, answer, prompt.stop)
+        return self.completed(problem, extract_completion(problem, prompt, answer))
 
     def completed(self, problem: ProblemT, completion: str) -> str:
         """Return the whole program for the `completion` of a samples file."""
