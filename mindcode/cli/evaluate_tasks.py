@@ -21,7 +21,6 @@ _CONSENT = (
     "scoring runs code that a model wrote: it is locked in (no privileges, no network, limits on time, memory and "
     "files) but this is no virtual machine; say --allow_code_execution if you agree"
 )
-_DEFAULT_SECONDS = 3.0
 _AS_TEST = 10
 _TASK_ARGS: Mapping[str, Callable[[Any], Any]] = {
     "prompt": str,
@@ -98,13 +97,11 @@ def _task_id_at(whole: Task[Any], name: str) -> str:
 
 def judging_of(whole: Task[Any], arguments: argparse.Namespace) -> "Judging":
     """Return how the samples of a task are executed. Raises UserError for a task without tests."""
-    from mindcode.evaluation.execution.limits import Limits
     from mindcode.evaluation.runner.judging import Judging
 
     if not whole.requires_execution:
         raise UserError(f"--task {whole.name}: its answers are no programs; there is nothing to score")
-    limits = Limits(cpu_seconds=arguments.timeout or whole.cpu_seconds or _DEFAULT_SECONDS)
-    return Judging(limits, arguments.n_workers)
+    return Judging(arguments.timeout or whole.cpu_seconds, arguments.n_workers)
 
 
 def print_outcome(outcome: "Outcome") -> None:
@@ -119,6 +116,8 @@ def print_outcome(outcome: "Outcome") -> None:
     failures = [f"{number} {kind}" for kind, number in sorted(score.kinds.items()) if kind != "passed"]
     if failures:
         print(f"failures: {', '.join(failures)}; {score.truncated} answers cut off, {score.empty} empty")
+    for language, reason in outcome.left_out.items():
+        print(f"{language} is left out: {reason}")
     print(protections().line)
 
 

@@ -4,11 +4,12 @@ verdicts = judge_stored(problems, samples, judging, journal=Path("samples.jsonl_
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from mindcode.evaluation.execution.languages import usual_seconds
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.types import Problem, Sample, Verdict
@@ -21,9 +22,14 @@ from mindcode.utils.progress import Progress
 class Judging:
     """How samples are executed."""
 
-    limits: Limits
+    cpu_seconds: float | None = None
+    """Processor time for one sample; None: what is usual for its language."""
     workers: int | None = None
     """None: one for each core."""
+
+    def limits(self, language: str) -> Limits:
+        """Return the bounds for samples of a language."""
+        return Limits(cpu_seconds=self.cpu_seconds or usual_seconds(language))
 
 
 def judge_stored(
@@ -33,22 +39,33 @@ def judge_stored(
 
     A verdict is kept under a digest of all that decides it: program, tests, limits and this package's version.
     """
-    keys = [_key(problems[sample.task_id], sample, judging.limits) for sample in samples]
+    keys = [_key(problems[sample.task_id], sample, judging) for sample in samples]
     known = _known(journal)
     left = [index for index, key in enumerate(keys) if key not in known]
     with JsonlAppender(journal) as appender, Progress("score", total=len(left), unit="sample") as progress:
-        wanted = [samples[index] for index in left]
-        for number, verdict in judge_samples(problems, wanted, judging.limits, judging.workers) if wanted else ():
-            key = keys[left[number]]
-            if key not in known:
-                known[key] = verdict
-                appender.append({"key": key, **asdict(verdict)})
+        for index, verdict in _verdicts(problems, samples, left, judging):
+            if keys[index] not in known:
+                known[keys[index]] = verdict
+                appender.append({"key": keys[index], **asdict(verdict)})
             progress.advance(1)
     return [known[key] for key in keys]
 
 
-def _key(problem: Problem, sample: Sample, limits: Limits) -> str:
-    decisive = [asdict(problem), sample.source, asdict(limits), version("mindcode")]
+def _verdicts(
+    problems: Mapping[str, Problem], samples: Sequence[Sample], left: Sequence[int], judging: Judging
+) -> Iterator[tuple[int, Verdict]]:
+    """Judge the samples at some indexes, one language after the other, as their limits differ."""
+    by_language: dict[str, list[int]] = {}
+    for index in left:
+        by_language.setdefault(problems[samples[index].task_id].language, []).append(index)
+    for language, indexes in by_language.items():
+        wanted = [samples[index] for index in indexes]
+        for number, verdict in judge_samples(problems, wanted, judging.limits(language), judging.workers):
+            yield indexes[number], verdict
+
+
+def _key(problem: Problem, sample: Sample, judging: Judging) -> str:
+    decisive = [asdict(problem), sample.source, asdict(judging.limits(problem.language)), version("mindcode")]
     return hashlib.sha256(encode_json(decisive)).hexdigest()
 
 

@@ -88,7 +88,8 @@ def scored_summary(
         "pass_at_k": outcome.score.percents(),
         "scores": outcome.score.described(),
         "execution_seconds": stage_seconds(folder.timings, "execute") if folder else outcome.seconds,
-        "limits": described_limits(request.judging),
+        "limits": described_limits(request),
+        "left_out": dict(outcome.left_out),
         "protections": protections().line,
         "scored_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

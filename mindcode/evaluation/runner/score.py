@@ -7,10 +7,11 @@ Verdicts are journalled one by one beside the results file; the journal goes whe
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mindcode.evaluation.execution.toolchains import missing
 from mindcode.evaluation.runner.judging import Judging, judge_stored
 from mindcode.evaluation.runner.scores import Score
 from mindcode.evaluation.runner.stored import Stored, read_samples
@@ -44,18 +45,24 @@ class Outcome:
     verdicts: tuple[Verdict, ...]
     seconds: float
     """Time that the execution took in this call."""
+    left_out: Mapping[str, str]
+    """Language that cannot be judged on this machine -> why."""
 
 
 def score_samples(request: ScoreRequest, stored: Sequence[Stored], results: Path) -> Outcome:
-    """Judge the samples and write the results file.
+    """Judge the samples and write the results file. A language that this machine cannot judge is left out.
 
-    Raises UserError for no samples at all, and, unless `ignore_incomplete`, for problems without one.
+    Raises UserError for no samples at all, where no language is left, and, unless `ignore_incomplete`, for problems
+    without a sample.
     """
     _check_coverage(request, stored, results)
+    left_out = _left_out(request)
+    request = replace(request, chosen=tuple(p for p in request.chosen if p.language not in left_out))
     kept = _kept_verdicts(request, results) if request.ids else {}
+    problems = {problem.task_id: problem for problem in request.chosen}
+    stored = [item for item in stored if item.sample.task_id in problems]
     stored = [item for item in stored if _judged_now(request, item) or item.sample in kept]
     now = [index for index, item in enumerate(stored) if _judged_now(request, item)]
-    problems = {problem.task_id: problem for problem in request.chosen}
     journal = journal_path(results)
     start = time.monotonic()
     judged = judge_stored(problems, [stored[index].sample for index in now], request.judging, journal)
@@ -64,7 +71,8 @@ def score_samples(request: ScoreRequest, stored: Sequence[Stored], results: Path
     verdicts = [fresh.get(index) or kept[item.sample] for index, item in enumerate(stored)]
     write_jsonl(results, (_row(item, verdict) for item, verdict in zip(stored, verdicts, strict=True)))
     journal.unlink(missing_ok=True)
-    return Outcome(Score.of(request.task, stored, verdicts, request.ks), tuple(stored), tuple(verdicts), seconds)
+    score = Score.of(request.task, stored, verdicts, request.ks)
+    return Outcome(score, tuple(stored), tuple(verdicts), seconds, left_out)
 
 
 def results_path(samples: Path) -> Path:
@@ -82,9 +90,22 @@ def journal_path(results: Path) -> Path:
     return _beside(results, "_verdicts.jsonl")
 
 
-def described_limits(judging: Judging) -> dict[str, Any]:
-    """Return the limits as JSON data."""
-    return {**asdict(judging.limits), "wall_seconds": judging.limits.wall_seconds}
+def described_limits(request: ScoreRequest) -> dict[str, Any]:
+    """Return the limits of each language as JSON data."""
+    found = {language: request.judging.limits(language) for language in _languages(request)}
+    return {language: {**asdict(limits), "wall_seconds": limits.wall_seconds} for language, limits in found.items()}
+
+
+def _languages(request: ScoreRequest) -> list[str]:
+    return list(dict.fromkeys(problem.language for problem in request.chosen))
+
+
+def _left_out(request: ScoreRequest) -> dict[str, str]:
+    languages = _languages(request)
+    reasons = {language: reason for language in languages if (reason := missing(language))}
+    if len(reasons) == len(languages):
+        raise UserError("; ".join(reasons.values()))
+    return reasons
 
 
 def _beside(results: Path, ending: str) -> Path:

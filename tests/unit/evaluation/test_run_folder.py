@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from helpers.asking import TINY, EagerBackend
 
-from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.runner.dressing import Dressing
 from mindcode.evaluation.runner.evaluation import Evaluation, adopt, generate
 from mindcode.evaluation.runner.judging import Judging
@@ -31,7 +30,7 @@ def run(evaluation: Evaluation, folder: RunFolder) -> None:
 
 
 def scored(folder: RunFolder, ids: tuple[str, ...] = ()) -> Outcome:
-    request = ScoreRequest(TINY, TINY.problems, Judging(Limits(), workers=1), ks=(1, 2), ids=ids)
+    request = ScoreRequest(TINY, TINY.problems, Judging(workers=1), ks=(1, 2), ids=ids)
     return score_run(request, folder)
 
 
@@ -94,7 +93,7 @@ def test_the_summary_tells_what_one_needs_to_trust_it(finished: RunFolder) -> No
     assert scores["kinds"] == {"passed": 6, "wrong": 6} and scores["truncated"] == 2 and scores["empty"] == 0
     assert scores["groups"]["language"]["python"]["passed"] == 6
     assert [row["passed"] for row in scores["per_problem"]] == [2, 0, 2, 0, 2, 0]
-    assert summary["limits"]["cpu_seconds"] == 3.0 and "limits on time" in summary["protections"]
+    assert summary["limits"]["python"]["cpu_seconds"] == 3.0 and "limits on time" in summary["protections"]
     assert summary["generation_seconds"] >= 0 and summary["execution_seconds"] > 0
 
 
@@ -155,7 +154,7 @@ def test_a_folder_of_skythought_is_scored(tmp_path: Path) -> None:
     folder.results.write_text(json.dumps({"0": entry, "3": entry}))
     folder.summary.write_text(json.dumps({"configuration": {"model": {"name": "x"}}, "accuracy": 0.0}))
     chat = replace(TINY, style=PROMPT_STYLES["chat-free"])
-    assert score_run(ScoreRequest(chat, chat.problems, Judging(Limits(), 1)), folder).score.total.samples == 2
+    assert score_run(ScoreRequest(chat, chat.problems, Judging(workers=1)), folder).score.total.samples == 2
     summary = loaded(folder.summary)
     assert summary["accuracy"] == 0.5 and summary["configuration"]["model"]["name"] == "x"
     assert loaded(folder.results)["3"]["responses"][0]["correctness"] is False

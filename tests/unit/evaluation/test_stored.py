@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.asking import TINY
 
-from mindcode.evaluation.execution.limits import Limits
+from mindcode.evaluation.runner import score
 from mindcode.evaluation.runner.judging import Judging, judge_stored
 from mindcode.evaluation.runner.score import ScoreRequest, journal_path, results_path, score_samples
 from mindcode.evaluation.runner.stored import read_samples
@@ -81,7 +82,7 @@ def test_other_files_are_refused(tmp_path: Path, name: str, text: str, message: 
 
 def test_what_was_judged_is_not_judged_again(tmp_path: Path) -> None:
     """The second call finds every verdict in the journal, also those of equal programs."""
-    journal, judging = tmp_path / "journal.jsonl", Judging(Limits(), workers=1)
+    journal, judging = tmp_path / "journal.jsonl", Judging(workers=1)
     samples = [Sample(name, source) for name, source in RIGHT.items()] * 2
     first = judge_stored(PROBLEMS, samples, judging, journal)
     before = journal.read_bytes()
@@ -89,8 +90,21 @@ def test_what_was_judged_is_not_judged_again(tmp_path: Path) -> None:
     journal.write_bytes(before.replace(b'"passed": true', b'"passed": false') + b'{"key": "half')
     again = judge_stored(PROBLEMS, samples, judging, journal)
     assert not any(verdict.passed for verdict in again), "verdicts come from the journal"
-    patient = Judging(Limits(cpu_seconds=4.0), workers=1)
+    patient = Judging(4.0, workers=1)
     assert all(verdict.passed for verdict in judge_stored(PROBLEMS, samples[:6], patient, journal))
+
+
+def test_a_language_that_cannot_be_judged_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "missing", lambda name: "no go here" if name == "go" else None)
+    mixed = replace(TINY, problems=(*TINY.problems[:2], replace(TINY.problems[2], language="go")))
+    rows = [{"task_id": problem.task_id, "solution": RIGHT[problem.task_id]} for problem in mixed.problems]
+    path = write(tmp_path / "samples.jsonl", rows)
+    request = ScoreRequest(mixed, mixed.problems, Judging(workers=1))
+    outcome = score_samples(request, read_samples(mixed, mixed.problems, [path]), results_path(path))
+    assert outcome.left_out == {"go": "no go here"} and outcome.score.total.samples == outcome.score.total.passed == 2
+    alone = replace(request, chosen=mixed.problems[2:])
+    with pytest.raises(UserError, match="no go here"):
+        score_samples(alone, read_samples(mixed, alone.chosen, [path]), results_path(path))
 
 
 def test_killed_while_scoring_it_continues(tmp_path: Path) -> None:
@@ -114,7 +128,7 @@ def test_killed_while_scoring_it_continues(tmp_path: Path) -> None:
 
 def score_all(path: Path) -> None:
     stored = read_samples(TINY, TINY.problems, [path])
-    score_samples(ScoreRequest(TINY, TINY.problems, Judging(Limits(), 1)), stored, results_path(path))
+    score_samples(ScoreRequest(TINY, TINY.problems, Judging(workers=1)), stored, results_path(path))
 
 
 if __name__ == "__main__":
