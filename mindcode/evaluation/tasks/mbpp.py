@@ -99,13 +99,14 @@ def load_mbpp(path: Path, ids: Collection[int] | None = None) -> tuple[MbppProbl
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Python thinks of backslashes in solutions
         return tuple(
-            _problem(row, f"{path}: problem {number}")
+            mbpp_problem(row, f"{path}: problem {number}")
             for number, row in rows
             if ids is None or row.get("task_id") in ids
         )
 
 
-def _problem(row: Mapping[str, Any], where: str) -> MbppProblem:
+def mbpp_problem(row: Mapping[str, Any], where: str) -> MbppProblem:
+    """Return the problem of a row of MBPP. Raises UserError, which begins with `where`, for any other row."""
     for field, kind in _FIELDS.items():
         if not isinstance(row.get(field), kind):
             raise UserError(f"{where}: {field!r} is missing or not of type {kind.__name__}")

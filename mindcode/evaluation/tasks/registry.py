@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mindcode.evaluation.tasks import humaneval, humanevalpack, infilling, mbpp
+from mindcode.evaluation.tasks import evalplus, humaneval, humanevalpack, infilling, instruct_humaneval, mbpp
 from mindcode.evaluation.tasks.humaneval import select
 from mindcode.evaluation.tasks.own import make_own_task, own_tasks
 from mindcode.evaluation.tasks.task import Task, TaskOptions
@@ -18,7 +18,9 @@ from mindcode.utils.lookup import lookup
 Maker = Callable[[str, TaskOptions], Task[Any]]
 TASKS: Mapping[str, Maker] = {
     **humaneval.TASKS,
+    **instruct_humaneval.TASKS,
     **mbpp.TASKS,
+    **evalplus.TASKS,
     **infilling.TASKS,
     **humanevalpack.TASKS,
 }

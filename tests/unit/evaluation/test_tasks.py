@@ -8,6 +8,8 @@ import pytest
 
 from mindcode.evaluation.tasks.humaneval import load_problems, select
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES, make_prompt
+from mindcode.evaluation.tasks.registry import task, task_names
+from mindcode.evaluation.tasks.task import TaskOptions
 from mindcode.evaluation.types import Problem
 from mindcode.utils.errors import UserError
 
@@ -62,3 +64,25 @@ def test_a_chat_asks_one_question_that_holds_the_prompt(style: str) -> None:
     (message,) = prompt.messages
     assert message.role == "user" and ADD.prompt.strip() in message.content
     assert not any(stop in prompt.text for stop in prompt.stop)
+
+
+@pytest.mark.parametrize("name", ["instruct-humaneval", "instruct-humaneval-nocontext"])
+def test_humaneval_as_an_instruction(name: str) -> None:
+    made = task(name, TaskOptions(limit=1))
+    (problem,) = made.problems
+    prompt = made.prompt(problem)
+    asked = "Write a function has_close_elements(numbers: List[float], threshold: float) -> bool to solve the following"
+    assert prompt.messages[0].content.startswith(asked)
+    assert prompt.text.endswith("-> bool:") if name == "instruct-humaneval" else prompt.text == ""
+    whole = f"```python\n{made.canonical(problem)}\nprint(1)\n```"
+    answer = "\n" + problem.canonical_solution if prompt.text else whole
+    assert made.program(problem, answer).split() == made.canonical(problem).split()
+
+
+def test_every_task_has_a_name_of_its_own_and_says_what_it_lacks() -> None:
+    assert {"humaneval", "mbpp", "humanevalplus", "mbppplus", "humanevalfixtests-cpp"} <= set(task_names())
+    with pytest.raises(UserError, match=r"--task: unknown name 'humanevl'; did you mean humaneval\?"):
+        task("humanevl")
+    assert len(task("humaneval").problems) == 164
+    chosen = task("humaneval", TaskOptions(limit_start=3, limit=2)).problems
+    assert [problem.task_id for problem in chosen] == ["HumanEval/3", "HumanEval/4"]
