@@ -41,6 +41,7 @@ class ProgramJudge:
     """Gives verdicts on one language's programs, one at a time, with a warm host beside it."""
 
     def __init__(self, name: str, limits: Limits, fixes: bool = True) -> None:
+        self.name = name
         self._language = LANGUAGES[name]
         self._limits = replace(self._language.limits, cpu_seconds=limits.cpu_seconds)
         self._fixes = fixes

@@ -11,12 +11,12 @@ _CPP = Problem(
     language="cpp",
     canonical_solution="""\
 #include <boost/any.hpp>
-#include <openssl/md5.h>
-int twice(int x) { return 2 * boost::any_cast<int>(boost::any(x)) + (MD5_DIGEST_LENGTH - 16); }
+int twice(int x) { return 2 * boost::any_cast<int>(boost::any(x)); }
 """,
     test="""\
 #undef NDEBUG
 #include<assert.h>
+#include<openssl/md5.h>
 int main(){
     unsigned char digest[MD5_DIGEST_LENGTH];
     MD5((const unsigned char*)"", 0, digest);
