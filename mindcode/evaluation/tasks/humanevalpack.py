@@ -97,7 +97,7 @@ def _problem(row: Mapping[str, Any], language: str) -> PackProblem:
         bug_type=row["bug_type"],
         failure_symptoms=row["failure_symptoms"],
         docstring=row["docstring"],
-        instruction=row["instruction"],
+        instruction=row["instruction"].strip(),
     )
 
 
@@ -182,10 +182,10 @@ def _description(problem: PackProblem, answer: str) -> str:
     """Return as much text as the docstring has, without lines that are copied from the code."""
     text = answer.strip()[: len(problem.docstring)]
     places = [text.find(stop) for stop in STOPS[problem.language] if stop in text]
-    text = text[: min(places)] if places else text
+    text = (text[: min(places)] if places else text).rstrip()
     for line in problem.canonical_solution.split("\n"):
         if len(line.strip()) > _LONG_LINE:
-            text = text.replace(line, "").replace(line.strip(), "")
+            text = text.replace(line.strip(), "")
     return text
 
 
