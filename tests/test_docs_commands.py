@@ -22,6 +22,7 @@ from mindcode.parallel.dims import ParallelDims
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN, PREDICT = ("mindcode train", "python run_mindcode.py"), ("mindcode predict",)
+EVALUATE = ("mindcode generate", "mindcode evaluate")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```|^\n((?:    .*\n)+)", re.MULTILINE | re.DOTALL)
 SHELL = ("mindcode ", "python ", "bash ")
 ELSEWHERE = {
@@ -45,9 +46,11 @@ def blocks(page: Path) -> tuple[list[str], str]:
 
 
 def shortened(command: str) -> str:
-    """Two steps instead of all, eight tokens instead of hundreds."""
+    """Two steps instead of all, eight tokens instead of hundreds, three problems instead of 164."""
     if command.startswith(TRAIN):
         return f"{command} --runner_config.max_steps 2"
+    if command.startswith(EVALUATE):
+        return f"{command} --max_new_tokens 8 --limit 3"
     return f"{command} --max_new_tokens 8" if command.startswith(PREDICT) else command
 
 

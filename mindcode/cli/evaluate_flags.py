@@ -38,10 +38,13 @@ TASK_FLAGS = (
     EvalFlag(("--ids",), "task_ids or indexes, with commas", names, default=(), metavar="IDS"),
 )
 ANSWER_FLAGS = (
+    EvalFlag(("--config", "--params", "-p"), "YAML file of the model", str, metavar="FILE"),
     EvalFlag(
-        ("--model", "--checkpoint_path"), "weights, as --load_checkpoint; of a run its newest", str, metavar="PATH"
+        ("--load_checkpoint", "--model", "--checkpoint_path"),
+        "weights; of a run's folder its newest",
+        str,
+        metavar="PATH",
     ),
-    EvalFlag(("--params", "-p"), "the YAML file, as --config", str, metavar="FILE"),
     EvalFlag(("--n", "--n_samples"), "samples for each problem", whole_number, metavar="N"),
     EvalFlag(("--temperature",), "0 takes the most likely token", number, metavar="X"),
     EvalFlag(("--top_k",), "among the k most likely tokens; 0: all", count, metavar="K"),
@@ -49,6 +52,7 @@ ANSWER_FLAGS = (
     EvalFlag(("--repetition_penalty",), "above 1 makes tokens already present less likely", number, metavar="X"),
     EvalFlag(("--max_new_tokens", "--max_tokens"), "longest answer", whole_number, metavar="N"),
     EvalFlag(("--max_length_generation",), "longest prompt and answer together", whole_number, metavar="N"),
+    EvalFlag(("--seed",), "of the samples", count, metavar="N"),
     EvalFlag(("--sampling_params",), "temperature, top_p, top_k, max_tokens, n as a=1,b=2", settings, default={}),
     EvalFlag(("--backend",), "mindcode", str, "mindcode", "NAME"),
     EvalFlag(("--backend_args",), "batch_size, dtype, tensor_parallel_size as a=1,b=2", settings, default={}),

@@ -33,12 +33,6 @@ class EvaluateJob:
     model_name: str
 
     @property
-    def unfinished(self) -> dict[str, Path]:
-        """Task -> generations of an earlier run to begin with."""
-        paths = self.arguments.load_generations_intermediate_paths
-        return dict(zip(self.arguments.task, paths, strict=True)) if paths else {}
-
-    @property
     def batch_size(self) -> int:
         """Prompts decoded at once."""
         return self.config.predict_batch_size or self.config.model.model_config.batch_size
@@ -64,13 +58,8 @@ def make_job(arguments: argparse.Namespace, rest: Sequence[str], prog: str) -> E
         raise UserError("--task: missing; give one or several names, as in --task humaneval")
     if arguments.backend not in _BACKENDS:
         raise UserError(f"--backend {arguments.backend}: expected {', '.join(_BACKENDS)}")
-    paths = arguments.load_generations_intermediate_paths
-    if paths and len(paths) != len(arguments.task):
-        raise UserError(
-            f"--load_generations_intermediate_paths: {len(paths)} files for {len(arguments.task)} tasks; one for each"
-        )
     said = _said(arguments)
-    named = ["--config", arguments.params] if arguments.params else []
+    named = ["--config", arguments.config] if arguments.config else []
     run = parse_run_flags([*named, *rest], prog)
     seed = [("seed", said["seed"])] if "seed" in said else []
     drawing = drawing_keys({name: said[name] for name in _DRAWING if name in said})
@@ -90,14 +79,14 @@ def make_job(arguments: argparse.Namespace, rest: Sequence[str], prog: str) -> E
 def _said(arguments: argparse.Namespace) -> dict[str, str]:
     """What the flags say about sampling: --sampling_params, and the flags of their own, which win."""
     params = {lookup(_SAMPLING_PARAMS, name, "--sampling_params"): v for name, v in arguments.sampling_params.items()}
-    flags = {name: value for name in (*_DRAWING, "n") if (value := getattr(arguments, name)) is not None}
+    flags = {name: value for name in (*_DRAWING, "n", "seed") if (value := getattr(arguments, name)) is not None}
     return {name: str(value) for name, value in {**params, **flags}.items()}
 
 
 def _model_keys(arguments: argparse.Namespace) -> list[tuple[str, str]]:
     """Return the keys of the configuration that flags stand for, --backend_args before the flags of their own."""
     flags = {
-        "load_checkpoint": arguments.model,
+        "load_checkpoint": arguments.load_checkpoint,
         "batch_size": arguments.batch_size,
         "dtype": arguments.precision,
         "tensor_parallel_size": arguments.model_parallel,

@@ -65,14 +65,14 @@ def _limit(arguments: argparse.Namespace) -> int | None:
 
 def matching_tasks(patterns: tuple[str, ...], options: TaskOptions) -> list[str]:
     """Return the names of tasks that are asked for, in order. Raises UserError for a pattern without a match."""
-    found: list[str] = []
+    known, found = task_names(options.tasks_dir), list[str]()
     for pattern in patterns:
         if not any(mark in pattern for mark in "*?["):
             found.append(pattern)
             continue
-        matches = fnmatch.filter(task_names(), pattern)
+        matches = fnmatch.filter(known, pattern)
         if not matches:
-            raise UserError(f"--task {pattern}: no task has such a name; there are {', '.join(task_names())}")
+            raise UserError(f"--task {pattern}: no task has such a name; there are {', '.join(known)}")
         found += matches
     return list(dict.fromkeys(found))
 

@@ -67,6 +67,11 @@ def _evaluations(job: EvaluateJob) -> "list[Evaluation]":
         found.append(
             Evaluation(whole, chosen, job.model_name, job.sampling, job.n_samples, job.config.seed, job.dressing)
         )
+    paths = job.arguments.load_generations_intermediate_paths
+    if paths and (len(paths) != len(found) or len(job.arguments.task) != len(found)):
+        raise UserError(
+            f"--load_generations_intermediate_paths: {len(paths)} files for {len(found)} tasks; one for each"
+        )
     if job.arguments.resume_from and len(found) > 1:
         raise UserError(f"--resume_from: one run folder cannot hold {len(found)} tasks; give one --task")
     return found
@@ -91,8 +96,8 @@ def _generate(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBack
 
     name, every = evaluation.task.name, job.arguments.save_every_k_tasks
     print(f"{name}: {len(evaluation.chosen)} problems, {evaluation.n_samples} samples each, in {folder.path}")
-    path = job.unfinished.get(name)
-    if path:
+    path = _unfinished(job, name)
+    if path is not None:
         print(f"{adopt(evaluation, backend, folder, read_generations(path))} samples from {path}")
     saving = Saving(backend, every, lambda: record_unfinished(evaluation, folder)) if every > 0 else backend
     summary = generate(evaluation, saving, folder)
@@ -103,6 +108,12 @@ def _generate(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBack
     )
     _copy(folder.generations(name, 1), job.arguments.save_generations_path, name)
     _copy(folder.references(name, 1), job.arguments.save_references_path, name)
+
+
+def _unfinished(job: EvaluateJob, name: str) -> Path | None:
+    """Return the generations of an earlier run that a task begins with: the file at the task's place in --task."""
+    paths, tasks = job.arguments.load_generations_intermediate_paths, job.arguments.task
+    return dict(zip(tasks, paths, strict=True)).get(name) if paths else None
 
 
 def _copy(source: Path, path: Path | None, name: str) -> None:

@@ -138,7 +138,6 @@ def test_flags_of_the_bigcode_harness(tmp_path: Path) -> None:
         *("--load_generations_intermediate_paths", "a.json", "b.json", "--prefix", "# "),
     )
     assert asked.arguments.task == ("humaneval", "mbpp") and asked.arguments.limit_start == 3
-    assert asked.unfinished == {"humaneval": Path("a.json"), "mbpp": Path("b.json")}
     assert asked.sampling.temperature == 0.2 and asked.n_samples == 20 and asked.batch_size == 10
     assert asked.sampling.max_new_tokens == 128 and asked.dressing.instruction_tokens == ("<u>", "<e>", "<a>")
 
@@ -183,6 +182,10 @@ def test_values_in_skythoughts_grammar(text: str, expected: dict[str, Any]) -> N
             "--task_args: unknown name 'promt'; did you mean prompt",
         ),
         (["--task", "humaneval", "--peft_model", "x"], "--peft_model: unknown flag"),
+        (
+            ["--task", "humaneval,mbpp", "--load_generations_intermediate_paths", "a.json"],
+            "intermediate_paths: 1 files for 2 tasks; one for each",
+        ),
         (["--task", "humaneval,mbpp", "--resume_from", "x"], "--resume_from: one run folder cannot hold 2 tasks"),
     ],
 )
