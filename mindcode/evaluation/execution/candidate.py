@@ -8,11 +8,13 @@ the last check, says that they were not skipped.
 import os
 from typing import Any, NoReturn
 
+from mindcode.evaluation.execution.system_calls import restrict
 from mindcode.evaluation.execution.values import NotPlainError, decode, encode, receive, send
 
 
 def serve(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
     """Execute the requested program, then do what each frame of `calls` asks for until the pipe closes."""
+    restrict()
     namespace: dict[str, Any] = {}
     try:
         program = compile(request["source"], "<candidate>", "exec", dont_inherit=True)

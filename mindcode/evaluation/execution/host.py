@@ -35,6 +35,7 @@ from mindcode.evaluation.execution.limits import (
     hide_memory,
 )
 from mindcode.evaluation.execution.programs import run_program
+from mindcode.evaluation.execution.system_calls import restrict
 from mindcode.evaluation.execution.values import receive
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -65,7 +66,8 @@ def main(arguments: list[str]) -> int:
     """Serve samples until the judge closes the socket."""
     control = socket.socket(fileno=int(arguments[0]))
     rights = find_rights(arguments[1:])
-    protections = (*(["user"] if rights.other_user else []), *namespaces.enter())
+    held = {"user": rights.other_user, "calls": _can_restrict(rights)}
+    protections = (*(name for name, holds in held.items() if holds), *namespaces.enter())
     hide_memory()
     for module in _PRELOADED.split():
         __import__(module)
@@ -81,6 +83,17 @@ def main(arguments: list[str]) -> int:
         if not message:
             return 0
         _one_sample(cell, Limits(**json.loads(message)), descriptors)
+
+
+def _can_restrict(rights: Rights) -> bool:
+    child = os.fork()
+    if child == 0:
+        try:
+            become(rights)
+            os._exit(0 if restrict() else 1)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _one_sample(cell: _Cell, limits: Limits, descriptors: list[int]) -> None:

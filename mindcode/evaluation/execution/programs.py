@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mindcode.evaluation.execution.limits import Limits, Rights, become, share_rights, tighten
+from mindcode.evaluation.execution.system_calls import restrict
 from mindcode.evaluation.execution.values import send
 
 _MESSAGES = "messages"
@@ -38,6 +39,7 @@ def run_program(request: dict[str, Any], calls: int, replies: int) -> NoReturn:
     send(replies, {"compiled": True})
     tighten(Limits(**request["limits"]))
     become(Rights(os.geteuid()))
+    restrict()
     os.dup2(calls, 0)
     os.dup2(replies, 1)
     os.dup2(replies, 2)

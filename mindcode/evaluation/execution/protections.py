@@ -9,6 +9,7 @@ _ALWAYS = ("with limits on time, memory, files and processes", "in a session tha
 # by name: how it reads when it holds, and when it does not
 _WORDS = {
     "user": ("as a user without rights", "a user of its own"),
+    "calls": ("without system calls that open sockets or reach other processes", "a filter of system calls"),
     "network": ("without a network", "a network namespace"),
     "processes": ("without sight of other processes", "a process namespace"),
     "files": ("with one small folder to write to", "read-only files"),
@@ -20,7 +21,7 @@ class Protections:
     """What stands between generated code and the machine, besides limits and a session of its own."""
 
     held: tuple[str, ...]
-    """Of user, network, processes, files."""
+    """Of user, calls, network, processes, files."""
 
     @property
     def line(self) -> str:

@@ -54,7 +54,7 @@ class Sandbox:
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, cwd="/")
         theirs.close()
         self.protections: tuple[str, ...] = tuple(json.loads(self._control.recv(_REPLY_BYTES)))
-        """What holds besides limits: user, network, processes, files."""
+        """What holds besides limits: user, calls, network, processes, files."""
         self.alive = True
         self.status = 0
         self.cpu_seconds = 0.0
