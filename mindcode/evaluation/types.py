@@ -33,6 +33,8 @@ class Problem:
     """What a test program begins with (Go's package clause and imports; what Python answers need not import)."""
     needs_objects: bool = False
     """Whether the tests need more of the answer than plain values, so that both must share a process."""
+    mended: bool = True
+    """Whether known defects of the tests, and of the harness that they were written for, are worked around."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ class Language:
     title: str
     prepare: Callable[[Path], Commands]
     """Builds in an empty folder what all programs share. Raises NotBuiltError."""
-    assemble: Callable[[Problem, str, Secret, bool], Program]
-    """Makes one program of an answer and its tests; the last argument: whether known defects of the data are mended."""
+    assemble: Callable[[Problem, str, Secret], Program]
+    """Makes one program of an answer and its tests."""
     version: tuple[str, ...]
     """A command that names the version of the compiler."""
     packages: str

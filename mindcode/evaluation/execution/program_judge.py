@@ -40,11 +40,10 @@ class _Outcome:
 class ProgramJudge:
     """Gives verdicts on one language's programs, one at a time, with a warm host beside it."""
 
-    def __init__(self, name: str, limits: Limits, fixes: bool = True) -> None:
+    def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
         self._language = LANGUAGES[name]
         self._limits = replace(self._language.limits, cpu_seconds=limits.cpu_seconds)
-        self._fixes = fixes
         self._commands = commands_of(name)
         self._server = CompileServer(self._commands.server, COMPILER_LIMITS.wall_seconds)
         self._sandbox: Sandbox | None = None
@@ -54,7 +53,7 @@ class ProgramJudge:
         start = time.monotonic()
         sandbox = self._sandbox or Sandbox(readable=[str(cache_folder()), *self._tool_folders()])
         self._sandbox = None
-        program = self._language.assemble(problem, source, new_secret(), self._fixes)
+        program = self._language.assemble(problem, source, new_secret())
         try:
             files = self._files(program)
         except CompilerError as error:

@@ -183,14 +183,16 @@ def test_processor_time_by_language() -> None:
     assert {usual_seconds(name) for name in LANGUAGES} == {10.0}
 
 
-def problem(language: str, test: str = "", prompt: str = "", setup: str = "", task_id: str = "t/0") -> Problem:
-    return Problem(task_id, prompt, "f", test, language=language, setup=setup)
+def problem(
+    language: str, test: str = "", prompt: str = "", setup: str = "", task_id: str = "t/0", mended: bool = True
+) -> Problem:
+    return Problem(task_id, prompt, "f", test, language=language, setup=setup, mended=mended)
 
 
-def go_imports(answer: str, prompt: str = "", fixes: bool = True) -> list[str]:
+def go_imports(answer: str, prompt: str = "", mended: bool = True) -> list[str]:
     setup = 'package main\n\nimport (\n    "testing"\n    "github.com/stretchr/testify/assert"\n)\n'
     test = "func TestF(t *testing.T) {\n    assert := assert.New(t)\n}\n"
-    text = go.assemble(problem("go", test, prompt, setup), answer, SECRET, fixes).files["main.go"]
+    text = go.assemble(problem("go", test, prompt, setup, mended=mended), answer, SECRET).files["main.go"]
     return [line.removeprefix("import ") for line in text.splitlines() if line.startswith("import ")][:-2]
 
 
@@ -199,30 +201,30 @@ def test_go_imports() -> None:
     assert go_imports("func F() {}") == [testify]
     assert go_imports('import "math"\nfunc F() { math.Abs(1) }') == ['"math"', testify]
     assert go_imports("func F() { md5.Sum(nil); rand.Int() }") == [testify, '"math/rand"', '"crypto/md5"']
-    assert go_imports("func F() { rand.Int() }", fixes=False) == [testify, '"rand"']
+    assert go_imports("func F() { rand.Int() }", mended=False) == [testify, '"rand"']
     assert go_imports('import m "math"\nfunc F() { m.Abs(1) }') == ['m "math"', testify]
     assert go_imports('func F() string { return "time.Now" } // sort.Ints') == [testify]
     unused = 'import (\n    "strings"\n)\n'
     assert go_imports(unused + "func F() {}") == ['"strings"', testify], "Go refuses it, and so it should"
     assert go_imports(unused + "func F() {}", prompt=unused) == [testify], "the answer had no say"
-    assert go_imports(unused + "func F() {}", prompt=unused, fixes=False) == ['"strings"', testify]
+    assert go_imports(unused + "func F() {}", prompt=unused, mended=False) == ['"strings"', testify]
 
 
 def test_cpp_program() -> None:
     test = "#undef NDEBUG\n#include<assert.h>\nint main(){ assert(f()); }"
     answer = "#define ONE 1\n /* #define TWO */\n#  define f(x) x\nint f() { return ONE; }\nint main() { return 0; }"
-    text = cpp.assemble(problem("cpp", test), answer, SECRET, True).files["main.cpp"]
+    text = cpp.assemble(problem("cpp", test), answer, SECRET).files["main.cpp"]
     assert "#undef ONE\n#undef f\n" in text and "#undef TWO" not in text
     assert text.count("int main()") == 1 and "frame_x_tests(){ assert(f()); }" in text
-    for fixes, times in ((True, 1), (False, 0)):
-        program = cpp.assemble(problem("cpp", test, task_id="CPP/23"), answer, SECRET, fixes)
+    for mended, times in ((True, 1), (False, 0)):
+        program = cpp.assemble(problem("cpp", test, task_id="CPP/23", mended=mended), answer, SECRET)
         assert program.files["main.cpp"].count("#define strlen") == times
 
 
 def test_rust_program() -> None:
     test = "#[cfg(test)]\nmod tests {\n    use super::*;\n\n#[test]\n    fn test_f() { assert_eq!(f(), 1); }\n}\n"
     answer = "fn main(){}\nfn f() -> i32 { 1 }\nfn main() { f(); }"
-    text = rust.assemble(problem("rust", test), answer, SECRET, True).files["main.rs"]
+    text = rust.assemble(problem("rust", test), answer, SECRET).files["main.rs"]
     assert text.count("fn main()") == 1 and "fn frame_x_main(){}" in text
     assert "pub fn test_f() { ::std::assert_eq!(f(), 1); }" in text and "frame_x_tests::test_f();" in text
 
@@ -230,10 +232,10 @@ def test_rust_program() -> None:
 def test_java_and_javascript_programs() -> None:
     test = "public class Main {\n    public static void main(String[] args) { List<Integer> l; }\n}"
     answer = "class Solution {}\npublic class Main {\n    }"
-    files = java.assemble(problem("java", test, "import java.util.*;\n"), answer, SECRET, True).files
+    files = java.assemble(problem("java", test, "import java.util.*;\n"), answer, SECRET).files
     assert files["Solution.java"] == "class Solution {}"
     assert "import java.util.List;" in files["Main.java"] and "import java.util.*;" in files["Main.java"]
-    program = javascript.assemble(problem("js", "console.assert(f() === 1)"), "const f = 1", SECRET, True)
+    program = javascript.assemble(problem("js", "console.assert(f() === 1)"), "const f = 1", SECRET)
     assert "frame_x_check(f() === 1)" in program.message and not program.files
 
 

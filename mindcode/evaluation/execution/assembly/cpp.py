@@ -36,12 +36,12 @@ _FIXES = {"CPP/23": "#define strlen(text) strlen(std::string(text))\n"}
 """Without it <cstring>'s own strlen answers this problem's tests."""
 
 
-def assemble(problem: Problem, source: str, secret: Secret, fixes: bool) -> Program:
+def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """Return the program: the answer up to its own `main`, its macros forgotten, and the tests."""
     answer = source.split("int main")[0]
     forgotten = "".join(f"#undef {name}\n" for name in _macros(answer))
     tests = problem.test.replace("int main()", f"static void {secret.name}_tests()", 1)
-    fix = _FIXES.get(problem.task_id, "") if fixes else ""
+    fix = _FIXES.get(problem.task_id, "") if problem.mended else ""
     frame = (_BEGIN, _END.replace("KEY", str(secret.key)))
     begin, end = (part.replace("NAME", secret.name) for part in frame)
     return Program({"main.cpp": f"{begin}{answer}\n{forgotten}{fix}{tests}{end}"}, secret.key)

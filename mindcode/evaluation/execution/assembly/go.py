@@ -50,10 +50,10 @@ func main() {
 """
 
 
-def assemble(problem: Problem, source: str, secret: Secret, fixes: bool) -> Program:
+def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """Return the program: all imports, the answer without its `main`, the tests on a stand-in for testing.T.
 
-    Without `fixes` a package that the answer does not import is imported by the last part of its path, as the BigCode
+    Unless mended, a package that the answer does not import is imported by the last part of its path, as the BigCode
     harness does, which fails for math/rand and crypto/md5.
     """
     answer = re.sub(r"^func main\(\)", f"func {secret.name}_main()", _IMPORT.sub("", source), flags=re.MULTILINE)
@@ -61,25 +61,25 @@ def assemble(problem: Problem, source: str, secret: Secret, fixes: bool) -> Prog
     tests = problem.test.replace("*testing.T", f"*{secret.name}_T")
     calls = "; ".join(f"{name}(t)" for name in re.findall(r"^func (Test\w*)\(t ", problem.test, re.MULTILINE))
     frame = _FRAME.replace("NAME", secret.name).replace("CALLS", calls).replace("KEY", str(secret.key))
-    imports = [*_imports(problem, source, answer + tests, fixes), f'{secret.name}_os "os"']
+    imports = [*_imports(problem, source, answer + tests), f'{secret.name}_os "os"']
     lines = "".join(f"import {line}\n" for line in [*imports, f'{secret.name}_strconv "strconv"'])
     return Program({"main.go": f"package main\n{lines}{answer}\n{tests}\n{frame}"}, secret.key)
 
 
-def _imports(problem: Problem, source: str, code: str, fixes: bool) -> list[str]:
+def _imports(problem: Problem, source: str, code: str) -> list[str]:
     """Return what to import: what the answer does, what the tests need, and what the code uses besides.
 
     An import that stands in the prompt and that the answer has no use for is left out; one of the answer's own is an
     error, as in any Go program.
     """
     names = set(re.findall(r"\b(\w+)\.", _NO_CODE.sub("", code)))
-    given = set(_imported(problem.prompt)) if fixes else set()
+    given = set(_imported(problem.prompt)) if problem.mended else set()
     found = [line for line in _imported(source) if line not in given or _name(line) in names]
     found += [line for line in _imported(problem.setup) if line not in ('"testing"', *found)]
     for path in _OFFERED:
         line = f'"{path}"'
         if line not in found and _name(line) in names:
-            found.append(line if fixes else f'"{_name(line)}"')
+            found.append(line if problem.mended else f'"{_name(line)}"')
     return found
 
 

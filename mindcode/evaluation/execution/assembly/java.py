@@ -16,9 +16,9 @@ _PACKAGES = {
 _IMPORT = re.compile(r"^import .*;", re.MULTILINE)
 
 
-def assemble(problem: Problem, source: str, secret: Secret, fixes: bool) -> Program:
+def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """Return the program: the answer without an empty Main, and the tests with the prompt's imports."""
-    del secret, fixes
+    del secret
     named = [
         f"import {package}.{name};\n"
         for package, names in _PACKAGES.items()

@@ -10,9 +10,8 @@ from mindcode.evaluation.types import Problem
 _FRAME = "frame.js"
 
 
-def assemble(problem: Problem, source: str, secret: Secret, fixes: bool) -> Program:
+def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """Return the program; `console.assert`, which only prints, becomes a check that ends it."""
-    del fixes
     check = f"{secret.name}_check"
     tests = problem.test.replace("console.assert(", f"{check}(")
     message = json.dumps({"answer": source, "tests": f'"use strict";{{\n{tests}\n}}', "check": check})

@@ -33,9 +33,8 @@ fn main() {
 """
 
 
-def assemble(problem: Problem, source: str, secret: Secret, fixes: bool) -> Program:
+def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """Return the program: the answer up to a second `main`, its first one renamed, and the tests as plain functions."""
-    del fixes
     mains = [match.start() for match in _MAIN.finditer(source)]
     answer = _missing_uses(problem, source[: mains[1]] if len(mains) > 1 else source)
     answer = _MAIN.sub(f"fn {secret.name}_main()", answer)
