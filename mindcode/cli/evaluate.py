@@ -39,7 +39,8 @@ def main(argv: list[str]) -> int:
         lines[evaluation.task.name] = _score(arguments, evaluation, folder)
 
     run_tasks(make_job(arguments, rest, PROG), score_too)
-    print(joined(lines))
+    if lines:
+        print(joined(lines))
     return 0
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PROG = "mindcode generate"
 Then = Callable[["Evaluation", "RunFolder"], None]
-"""What follows the generation of a task."""
+"""What follows for each task when all answers are there."""
 
 
 def main(argv: list[str]) -> int:
@@ -45,11 +45,12 @@ def run_tasks(job: EvaluateJob, then: Then) -> None:
         team.crew.follow(team.build(job.config, find_model(job.config, arguments.model_file, team.weights)))
         return
     backend = DeferredBackend(job.config, team, arguments.model_file, arguments.chat_template, job.batch_size)
-    for evaluation in evaluations:
-        folder = _folder(job, evaluation, backend)
+    folders = [_folder(job, evaluation, backend) for evaluation in evaluations]
+    for evaluation, folder in zip(evaluations, folders, strict=True):
         _generate(job, evaluation, backend, folder)
-        then(evaluation, folder)
     team.crew.dismiss()
+    for evaluation, folder in zip(evaluations, folders, strict=True):
+        then(evaluation, folder)
 
 
 def _evaluations(job: EvaluateJob) -> "list[Evaluation]":

@@ -6,9 +6,10 @@ verdicts = judge_stored(problems, samples, judging, journal=Path("samples.jsonl_
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from mindcode import __version__
 from mindcode.evaluation.execution.languages import usual_seconds
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
@@ -39,7 +40,8 @@ def judge_stored(
 
     A verdict is kept under a digest of all that decides it: program, tests, limits and this package's version.
     """
-    keys = [_key(problems[sample.task_id], sample, judging) for sample in samples]
+    tests = {task_id: _digest([asdict(problem), _bounds(problem, judging)]) for task_id, problem in problems.items()}
+    keys = [_digest([tests[sample.task_id], sample.source]) for sample in samples]
     known = _known(journal)
     left = [index for index, key in enumerate(keys) if key not in known]
     with JsonlAppender(journal) as appender, Progress("score", total=len(left), unit="sample") as progress:
@@ -64,9 +66,12 @@ def _verdicts(
             yield indexes[number], verdict
 
 
-def _key(problem: Problem, sample: Sample, judging: Judging) -> str:
-    decisive = [asdict(problem), sample.source, asdict(judging.limits(problem.language)), version("mindcode")]
-    return hashlib.sha256(encode_json(decisive)).hexdigest()
+def _bounds(problem: Problem, judging: Judging) -> dict[str, Any]:
+    return {**asdict(judging.limits(problem.language)), "mindcode": __version__}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(encode_json(value)).hexdigest()
 
 
 def _known(journal: Path) -> dict[str, Verdict]:

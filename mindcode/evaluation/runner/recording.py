@@ -90,6 +90,7 @@ def scored_summary(
         "execution_seconds": stage_seconds(folder.timings, "execute") if folder else outcome.seconds,
         "limits": described_limits(request),
         "left_out": dict(outcome.left_out),
+        "judged_in_one_process": [problem.task_id for problem in request.chosen if problem.needs_objects],
         "protections": protections().line,
         "scored_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
