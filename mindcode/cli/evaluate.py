@@ -45,11 +45,9 @@ def main(argv: list[str]) -> int:
 
 
 def _score(arguments: argparse.Namespace, evaluation: "Evaluation", folder: "RunFolder") -> str:
-    from mindcode.cli.evaluate_tasks import judging_of
-    from mindcode.evaluation.runner.score import ScoreRequest
+    from mindcode.cli.evaluate_tasks import score_request
 
     whole = evaluation.task
     if not whole.requires_execution:
         return f"nothing to execute, see {folder.generations(whole.name, 1)}"
-    judging = judging_of(whole, arguments)
-    return score_folder(arguments, ScoreRequest(whole, evaluation.chosen, judging, arguments.k), folder)
+    return score_folder(arguments, score_request(whole, evaluation.options, arguments), folder)

@@ -84,6 +84,7 @@ SCORE_FLAGS = (
     EvalFlag(("--k",), "values of k for pass@k", sample_counts, default=(1, 10, 100), metavar="K,K"),
     EvalFlag(("--timeout",), "processor seconds for one sample (default: the task's)", seconds, metavar="SECONDS"),
     EvalFlag(("--n_workers", "--parallel"), "judging processes (default: one per core)", whole_number, metavar="N"),
+    EvalFlag(("--compat",), "leave the known defects of tests and harness as they are upstream"),
     EvalFlag(("--ignore_incomplete",), "accept problems without a sample"),
     EvalFlag(
         ("--metric_output_path",), "also write the scores there, as the BigCode harness does", Path, metavar="FILE"

@@ -14,7 +14,6 @@ from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import lookup
 
 if TYPE_CHECKING:
-    from mindcode.evaluation.runner.judging import Judging
     from mindcode.evaluation.runner.score import Outcome, ScoreRequest
 
 _CONSENT = (
@@ -95,13 +94,23 @@ def _task_id_at(whole: Task[Any], name: str) -> str:
     return whole.problems[index].task_id if index < len(whole.problems) else name
 
 
-def judging_of(whole: Task[Any], arguments: argparse.Namespace) -> "Judging":
-    """Return how the samples of a task are executed. Raises UserError for a task without tests."""
+def score_request(whole: Task[Any], options: TaskOptions, arguments: argparse.Namespace) -> "ScoreRequest":
+    """Return how the problems that the options choose are scored. Raises UserError for a task without tests."""
     from mindcode.evaluation.runner.judging import Judging
+    from mindcode.evaluation.runner.score import ScoreRequest
 
     if not whole.requires_execution:
         raise UserError(f"--task {whole.name}: its answers are no programs; there is nothing to score")
-    return Judging(arguments.timeout or whole.cpu_seconds, arguments.n_workers)
+    if arguments.compat:
+        problems = tuple(dataclasses.replace(problem, mended=False) for problem in whole.problems)
+        whole = dataclasses.replace(whole, problems=problems)
+    return ScoreRequest(
+        task=whole,
+        chosen=select(whole.problems, options.limit, options.ids, options.limit_start),
+        judging=Judging(arguments.timeout or whole.cpu_seconds, arguments.n_workers),
+        ks=arguments.k,
+        ignore_incomplete=arguments.ignore_incomplete,
+    )
 
 
 def print_outcome(outcome: "Outcome") -> None:

@@ -92,8 +92,8 @@ def _folder(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBacken
 def _generate(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBackend", folder: "RunFolder") -> None:
     from mindcode.evaluation.runner.evaluation import adopt, generate
     from mindcode.evaluation.runner.recording import record_generation, record_unfinished
-    from mindcode.evaluation.runner.stored import read_generations
     from mindcode.evaluation.runner.watched import Saving
+    from mindcode.evaluation.tasks.descriptions import read_generations
 
     name, every = evaluation.task.name, job.arguments.save_every_k_tasks
     print(f"{name}: {len(evaluation.chosen)} problems, {evaluation.n_samples} samples each, in {folder.path}")

@@ -77,12 +77,12 @@ def _score_file(arguments: argparse.Namespace, name: str, options: "TaskOptions"
 
 
 def _score_references(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> str:
-    from mindcode.cli.evaluate_tasks import whole_task
+    from mindcode.cli.evaluate_tasks import score_request, whole_task, with_task_ids
     from mindcode.evaluation.runner.stored import Stored, program_row
     from mindcode.evaluation.types import Sample
 
     whole = whole_task(name, options)
-    request = _request(arguments, whole, dataclasses.replace(options, ids=()))
+    request = score_request(whole, with_task_ids(whole, options), arguments)
     stored = []
     for problem in request.chosen:
         program = whole.canonical(problem)
@@ -118,19 +118,11 @@ def score_folder(arguments: argparse.Namespace, request: "ScoreRequest", folder:
 
 
 def _request(arguments: argparse.Namespace, whole: "Task[Any]", options: "TaskOptions") -> "ScoreRequest":
-    from mindcode.cli.evaluate_tasks import judging_of, with_task_ids
-    from mindcode.evaluation.runner.score import ScoreRequest
-    from mindcode.evaluation.tasks.humaneval import select
+    """Here the ids do not choose problems, but those whose samples are judged again."""
+    from mindcode.cli.evaluate_tasks import score_request, with_task_ids
 
-    options = with_task_ids(whole, options)
-    return ScoreRequest(
-        task=whole,
-        chosen=select(whole.problems, options.limit, start=options.limit_start),
-        judging=judging_of(whole, arguments),
-        ks=arguments.k,
-        ids=options.ids,
-        ignore_incomplete=arguments.ignore_incomplete,
-    )
+    ids = with_task_ids(whole, options).ids
+    return dataclasses.replace(score_request(whole, dataclasses.replace(options, ids=()), arguments), ids=ids)
 
 
 def _scored(arguments: argparse.Namespace, request: "ScoreRequest", stored: "Sequence[Stored]", results: Path) -> str:

@@ -103,6 +103,8 @@ def test_reference_solutions_pass(given: tuple[Path, list[str]], tmp_path: Path)
     done = mindcode(tmp_path, *checked, "--allow_code_execution")
     assert done.stdout.splitlines()[-1] == "pass@1: 1.0000", done.stderr
     assert "4 of 4 samples passed, 4 problems" in done.stdout
+    one = mindcode(tmp_path, *checked, "--ids", "t/1,2", "--compat", "--allow_code_execution")
+    assert "2 of 2 samples passed, 2 problems" in one.stdout, one.stderr
     (tmp_path / "samples.jsonl").write_text(
         "".join(json.dumps({"task_id": f"t/{n}", "solution": ""}) + "\n" for n in range(6))
     )

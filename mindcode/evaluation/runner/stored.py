@@ -3,12 +3,12 @@
 stored = read_samples(task, [Path("samples.jsonl")])
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mindcode.evaluation.tasks.descriptions import read_generations
 from mindcode.evaluation.tasks.task import Task
 from mindcode.evaluation.types import Answer, Problem, Sample
 from mindcode.utils.errors import UserError
@@ -46,23 +46,6 @@ def read_samples(task: Task[Any], chosen: Sequence[Problem], paths: Sequence[Pat
             if sample.task_id in names:
                 found.append(Stored(row, sample))
     return found
-
-
-def read_generations(path: Path) -> list[list[str]]:
-    """Read a generations file: a list for each problem, with a program for each sample. Raises UserError otherwise."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        lists = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
-    if not isinstance(lists, list) or not all(map(_is_list_of_text, lists)):
-        raise UserError(f"{path}: expected a list for each problem, each with the programs of its samples as text")
-    return lists
-
-
-def _is_list_of_text(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def program_row(task: Task[Any], problem: Problem, program: str) -> dict[str, str]:

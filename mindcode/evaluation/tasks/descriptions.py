@@ -29,7 +29,10 @@ def _from_samples(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def _from_generations(path: Path, task_ids: Sequence[str]) -> dict[str, list[str]]:
+def read_generations(path: Path) -> list[list[str]]:
+    """Return the texts of each problem in a generations file. Raises UserError for any other kind of file."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -38,6 +41,11 @@ def _from_generations(path: Path, task_ids: Sequence[str]) -> dict[str, list[str
         raise UserError(f"{path}: not JSON ({why_not_json(error)})") from error
     if not isinstance(rows, list) or not all(_is_list_of_texts(row) for row in rows):
         raise UserError(f"{path}: expected a list of lists of texts, one list per problem")
+    return rows
+
+
+def _from_generations(path: Path, task_ids: Sequence[str]) -> dict[str, list[str]]:
+    rows = read_generations(path)
     if len(rows) > len(task_ids):
         raise UserError(f"{path}: {len(rows)} lists for {len(task_ids)} problems; expected one list per problem")
     return dict(zip(task_ids, rows, strict=False))

@@ -65,8 +65,8 @@ def test_samples_of_other_problems_do_not_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", "[[1]]", "expected a list for each problem"),
-        ("a.json", "{}", "expected a list for each problem"),
+        ("a.json", "[[1]]", "expected a list of lists of texts"),
+        ("a.json", "{}", "expected a list of lists of texts"),
         ("a.json", "[", "not JSON"),
         ("a.json", json.dumps([[]] * 7), "7 lists for 6 problems of tiny"),
         ("a.jsonl", '{"task_id": "t/0"}', "sample 1: expected"),
