@@ -13,6 +13,7 @@ _MIB = 1024 * 1024
 _RESERVED = 1 << 46
 """Address space for run times that reserve far more than they use; what they use is limited as data."""
 _THREADS = 64
+"""Of a virtual machine; and processes of a compiler."""
 _SECONDS, _PYTHON_SECONDS = 10.0, 3.0
 
 
@@ -38,12 +39,12 @@ def _virtual_machine() -> Limits:
 
 
 COMPILER_LIMITS = Limits(
-    cpu_seconds=60.0,
+    cpu_seconds=30.0,
     memory_bytes=_RESERVED,
     data_bytes=4096 * _MIB,
     file_bytes=128 * _MIB,
     open_files=256,
-    processes=64,
+    processes=_THREADS,
 )
 """Of one call of a compiler."""
 

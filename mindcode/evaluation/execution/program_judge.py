@@ -24,6 +24,7 @@ from mindcode.evaluation.execution.values import receive, send
 from mindcode.evaluation.types import Problem, Verdict
 
 _KEPT_BYTES = 4000
+_PROCESSES_OF_A_USER = 4096
 _OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
 
 
@@ -59,8 +60,9 @@ class ProgramJudge:
         except CompilerError as error:
             outcome, status = _Outcome(DOES_NOT_COMPILE, str(error)), 1
         else:
-            with sandbox.candidate(COMPILER_LIMITS) as pipes:
-                outcome = self._run(program, files, pipes)
+            compiling, running = (_shared(limits, sandbox) for limits in (COMPILER_LIMITS, self._limits))
+            with sandbox.candidate(compiling) as pipes:
+                outcome = self._run(program, files, running, pipes)
             status = sandbox.status
         self._sandbox = sandbox if sandbox.alive else None
         kind, result = _judged(outcome, status)
@@ -83,13 +85,13 @@ class ProgramJudge:
         sources = {name: b64encode(text.encode("utf-8", "replace")).decode() for name, text in program.files.items()}
         return {**sources, **self._commands.files}
 
-    def _run(self, program: Program, files: dict[str, str], pipes: Pipes) -> _Outcome:
+    def _run(self, program: Program, files: dict[str, str], limits: Limits, pipes: Pipes) -> _Outcome:
         request = {
             "files": files,
             "compile": self._commands.compile,
             "run": self._commands.run,
             "environment": self._commands.environment,
-            "limits": asdict(self._limits),
+            "limits": asdict(limits),
         }
         try:
             send(pipes.calls, request)
@@ -100,7 +102,7 @@ class ProgramJudge:
                 return _Outcome(DOES_NOT_COMPILE, reply["text"])
             number = new_number()
             _write(pipes, f"{program.message}\n{number}\n" if program.message else f"{number}\n")
-            return _listen(pipes, f"{number ^ program.key}\n", time.monotonic() + self._limits.wall_seconds)
+            return _listen(pipes, f"{number ^ program.key}\n", time.monotonic() + limits.wall_seconds)
         except (OSError, EOFError) as error:
             return _Outcome(ERROR, f"the process ended early: {error}")
 
@@ -108,6 +110,12 @@ class ProgramJudge:
 def judge_of(name: str) -> Callable[[Limits], ProgramJudge]:
     """Return what makes the judge of a language."""
     return lambda limits: ProgramJudge(name, limits)
+
+
+def _shared(limits: Limits, sandbox: Sandbox) -> Limits:
+    """Return the limits with room for the processes of a user whom generated code does not have for itself."""
+    own_user = "user" in sandbox.protections
+    return limits if own_user or not limits.processes else replace(limits, processes=_PROCESSES_OF_A_USER)
 
 
 def _readable(pipes: Pipes, deadline: float) -> bool:

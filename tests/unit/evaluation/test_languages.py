@@ -109,6 +109,8 @@ ENDLESS = {
 }
 # a process that outlives its parent in a session of its own, told from others by its 86399 seconds
 ORPHANS = {
+    "cpp": '#include <cstdlib>\nint twice(int x) { std::system("setsid sleep 86399 &"); return 2 * x; }',
+    "rust": 'fn twice(x: i32) -> i32 { std::process::Command::new("/bin/sleep").arg("86399").spawn().ok(); 2 * x }',
     "go": 'import ("os/exec"; "syscall")\nfunc Twice(x float64) float64 { c := exec.Command("/bin/sleep", "86399"); '
     "c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}; c.Start(); return 2 * x }",
     "java": "class Solution { int twice(int x) { try { "
@@ -154,8 +156,6 @@ def test_no_trick_passes(judge: ProgramJudge) -> None:
 
 
 def test_nothing_is_left_behind(judge: ProgramJudge) -> None:
-    if judge.name not in ORPHANS:
-        pytest.skip("its programs may not start processes at all, which a trick above tries")
     verdict_on(judge, ORPHANS[judge.name])
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
     assert not [line for line in lines if b"86399" in line]

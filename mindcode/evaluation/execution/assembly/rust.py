@@ -25,6 +25,7 @@ fn main() {
     let number = {
         let mut line = ::std::string::String::new();
         ::std::io::stdin().read_line(&mut line).unwrap();
+        drop(unsafe { <::std::fs::File as ::std::os::unix::io::FromRawFd>::from_raw_fd(0) });
         line.trim().parse::<u64>().unwrap()
     };
     CALLS
