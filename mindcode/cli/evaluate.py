@@ -7,7 +7,6 @@ Generating and scoring are also commands of their own. With --load_generations_p
 --check_references nothing is generated, and no model is needed.
 """
 
-import argparse
 from typing import TYPE_CHECKING
 
 from mindcode.cli.evaluate_flags import GENERATION_ONLY, SCORE_FLAGS, SOURCE_FLAGS
@@ -18,6 +17,7 @@ from mindcode.cli.score import score, score_folder
 if TYPE_CHECKING:
     from mindcode.evaluation.runner.evaluation import Evaluation
     from mindcode.evaluation.runner.run_files import RunFolder
+    from mindcode.evaluation.runner.score import Outcome
 
 PROG = "mindcode evaluate"
 
@@ -30,24 +30,18 @@ def main(argv: list[str]) -> int:
     if arguments.generation_only:
         run_tasks(make_job(arguments, rest, PROG), nothing_more)
         return 0
-    from mindcode.cli.evaluate_tasks import demand_consent, joined
+    from mindcode.cli.evaluate_tasks import demand_consent, finish, score_request
 
     demand_consent(arguments)
-    lines: dict[str, str] = {}
+    outcomes: dict[str, Outcome] = {}
 
     def score_too(evaluation: "Evaluation", folder: "RunFolder") -> None:
-        lines[evaluation.task.name] = _score(arguments, evaluation, folder)
+        whole = evaluation.task
+        if whole.requires_execution:
+            outcomes[whole.name] = score_folder(score_request(whole, evaluation.options, arguments), folder)
+        else:
+            print(f"{whole.name}: nothing to execute; its answers are in {folder.generations(whole.name, 1)}")
 
     run_tasks(make_job(arguments, rest, PROG), score_too)
-    if lines:
-        print(joined(lines))
+    finish(arguments, outcomes)
     return 0
-
-
-def _score(arguments: argparse.Namespace, evaluation: "Evaluation", folder: "RunFolder") -> str:
-    from mindcode.cli.evaluate_tasks import score_request
-
-    whole = evaluation.task
-    if not whole.requires_execution:
-        return f"nothing to execute, see {folder.generations(whole.name, 1)}"
-    return score_folder(arguments, score_request(whole, evaluation.options, arguments), folder)

@@ -130,13 +130,15 @@ def print_outcome(outcome: "Outcome") -> None:
     print(protections().line)
 
 
-def score_line(outcome: "Outcome", request: "ScoreRequest") -> str:
-    """Return the scores, `pass@1: 0.1234`."""
-    return outcome.score.total.line or f"no pass@k: fewer samples than {min(request.ks)} for some problems"
+def finish(arguments: argparse.Namespace, outcomes: "Mapping[str, Outcome]") -> None:
+    """Write --metric_output_path and print the last line: `pass@1: 0.1234`, or with several tasks also their names."""
+    from mindcode.evaluation.runner.bigcode import metrics_object
+    from mindcode.evaluation.runner.run_files import write_json
 
-
-def joined(lines: Mapping[str, str]) -> str:
-    """Return the scores of one task, or of several with their names, as the last line printed."""
-    if len(lines) == 1:
-        return next(iter(lines.values()))
-    return " | ".join(f"{name} {line}" for name, line in lines.items())
+    scores = {name: outcome.score for name, outcome in outcomes.items()}
+    if arguments.metric_output_path:
+        write_json(arguments.metric_output_path, metrics_object(scores, {}))
+    none = f"no pass@k: fewer samples than {min(arguments.k)} for some problems"
+    lines = {name: score.total.line or none for name, score in scores.items()}
+    if lines:
+        print(" | ".join(f"{name} {line}" for name, line in lines.items()) if len(lines) > 1 else lines.popitem()[1])

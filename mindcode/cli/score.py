@@ -41,7 +41,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def score(arguments: argparse.Namespace) -> int:
     """Do what the command line says. Raises UserError for one that is unclear, and without consent."""
-    from mindcode.cli.evaluate_tasks import demand_consent
+    from mindcode.cli.evaluate_tasks import demand_consent, finish
 
     given = [bool(arguments.samples), bool(arguments.run_dir), arguments.check_references]
     if sum(given) != 1:
@@ -49,23 +49,24 @@ def score(arguments: argparse.Namespace) -> int:
     if len(arguments.task) > 1 and not arguments.check_references:
         raise UserError(f"--task {','.join(arguments.task)}: samples belong to one task")
     demand_consent(arguments)
-    print(_score(arguments))
+    finish(arguments, _score(arguments))
     return 0
 
 
-def _score(arguments: argparse.Namespace) -> str:
-    from mindcode.cli.evaluate_tasks import joined, matching_tasks, task_options
+def _score(arguments: argparse.Namespace) -> "dict[str, Outcome]":
+    """Return what came out, by task."""
+    from mindcode.cli.evaluate_tasks import matching_tasks, task_options
 
     options = task_options(arguments)
     if arguments.run_dir:
         return _score_run(arguments, options)
     names = matching_tasks(arguments.task or ("humaneval",), options)
     if arguments.check_references:
-        return joined({name: _score_references(arguments, name, options) for name in names})
-    return _score_file(arguments, names[0], options)
+        return {name: _score_references(arguments, name, options) for name in names}
+    return {names[0]: _score_file(arguments, names[0], options)}
 
 
-def _score_file(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> str:
+def _score_file(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> "Outcome":
     from mindcode.cli.evaluate_tasks import whole_task
     from mindcode.evaluation.runner.score import results_path
     from mindcode.evaluation.runner.stored import read_samples
@@ -73,10 +74,10 @@ def _score_file(arguments: argparse.Namespace, name: str, options: "TaskOptions"
     whole = whole_task(name, options)
     results = arguments.output or results_path(arguments.samples[0])
     request = _request(arguments, whole, options)
-    return _scored(arguments, request, read_samples(whole, request.chosen, arguments.samples), results)
+    return _scored(request, read_samples(whole, request.chosen, arguments.samples), results)
 
 
-def _score_references(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> str:
+def _score_references(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> "Outcome":
     from mindcode.cli.evaluate_tasks import score_request, whole_task, with_task_ids
     from mindcode.evaluation.runner.stored import Stored, program_row
     from mindcode.evaluation.types import Sample
@@ -89,10 +90,10 @@ def _score_references(arguments: argparse.Namespace, name: str, options: "TaskOp
         row = {"task_id": problem.task_id, "sample": 0, **program_row(whole, problem, program)}
         stored.append(Stored(row, Sample(problem.task_id, program)))
     results = arguments.output or Path(f"references_{name}_results.jsonl")
-    return _scored(arguments, request, stored, results)
+    return _scored(request, stored, results)
 
 
-def _score_run(arguments: argparse.Namespace, options: "TaskOptions") -> str:
+def _score_run(arguments: argparse.Namespace, options: "TaskOptions") -> "dict[str, Outcome]":
     from mindcode.cli.evaluate_tasks import whole_task
     from mindcode.evaluation.runner.run_files import RunFolder, read_object, recorded_task
 
@@ -102,19 +103,18 @@ def _score_run(arguments: argparse.Namespace, options: "TaskOptions") -> str:
     if not name:
         raise UserError(f"{folder.summary}: names no task; give --task NAME")
     whole = whole_task(name, dataclasses.replace(options, **made_with) if name == recorded else options)
-    return score_folder(arguments, _request(arguments, whole, options), folder)
+    return {name: score_folder(_request(arguments, whole, options), folder)}
 
 
-def score_folder(arguments: argparse.Namespace, request: "ScoreRequest", folder: "RunFolder") -> str:
-    """Score a run folder; return the scores."""
-    from mindcode.cli.evaluate_tasks import print_outcome, score_line
+def score_folder(request: "ScoreRequest", folder: "RunFolder") -> "Outcome":
+    """Score a run folder and say what happened."""
+    from mindcode.cli.evaluate_tasks import print_outcome
     from mindcode.evaluation.runner.recording import score_run
 
     outcome = score_run(request, folder)
     print_outcome(outcome)
     print(f"run: {folder.path}")
-    _write_metrics(arguments, request.task.name, outcome)
-    return score_line(outcome, request)
+    return outcome
 
 
 def _request(arguments: argparse.Namespace, whole: "Task[Any]", options: "TaskOptions") -> "ScoreRequest":
@@ -125,8 +125,8 @@ def _request(arguments: argparse.Namespace, whole: "Task[Any]", options: "TaskOp
     return dataclasses.replace(score_request(whole, dataclasses.replace(options, ids=()), arguments), ids=ids)
 
 
-def _scored(arguments: argparse.Namespace, request: "ScoreRequest", stored: "Sequence[Stored]", results: Path) -> str:
-    from mindcode.cli.evaluate_tasks import print_outcome, score_line
+def _scored(request: "ScoreRequest", stored: "Sequence[Stored]", results: Path) -> "Outcome":
+    from mindcode.cli.evaluate_tasks import print_outcome
     from mindcode.evaluation.runner.recording import scored_summary
     from mindcode.evaluation.runner.run_files import summary_object, write_json
     from mindcode.evaluation.runner.score import score_samples, summary_path
@@ -137,13 +137,4 @@ def _scored(arguments: argparse.Namespace, request: "ScoreRequest", stored: "Seq
     print_outcome(outcome)
     print(f"results: {results}")
     print(f"summary: {summary_path(results)}")
-    _write_metrics(arguments, request.task.name, outcome)
-    return score_line(outcome, request)
-
-
-def _write_metrics(arguments: argparse.Namespace, name: str, outcome: "Outcome") -> None:
-    from mindcode.evaluation.runner.bigcode import metrics_object
-    from mindcode.evaluation.runner.run_files import write_json
-
-    if arguments.metric_output_path:
-        write_json(arguments.metric_output_path, metrics_object(name, outcome.score, {}))
+    return outcome

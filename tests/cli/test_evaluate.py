@@ -100,8 +100,10 @@ def test_killed_at_any_point_the_samples_are_those_of_one_run(
 def test_reference_solutions_pass(given: tuple[Path, list[str]], tmp_path: Path) -> None:
     problems = str(given[0] / "problems.jsonl")
     checked = ["score", "--task", "humaneval", "--data_path", problems, "--check_references", "--limit", "4"]
-    done = mindcode(tmp_path, *checked, "--allow_code_execution")
-    assert done.stdout.splitlines()[-1] == "pass@1: 1.0000", done.stderr
+    both = ["--task", "humaneval,humaneval_instruct", "--metric_output_path", "metrics.json", "--allow_code_execution"]
+    done = mindcode(tmp_path, *checked, *both)
+    assert done.stdout.splitlines()[-1] == "humaneval pass@1: 1.0000 | humaneval_instruct pass@1: 1.0000", done.stderr
+    assert json.loads((tmp_path / "metrics.json").read_text())["humaneval_instruct"] == {"pass@1": 1.0}
     assert "4 of 4 samples passed, 4 problems" in done.stdout
     one = mindcode(tmp_path, *checked, "--ids", "t/1,2", "--compat", "--allow_code_execution")
     assert "2 of 2 samples passed, 2 problems" in one.stdout, one.stderr

@@ -8,10 +8,10 @@ from mindcode.evaluation.runner.scores import Score
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 
-def metrics_object(task: str, score: Score, configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the file's content: the scores under the task's name, and the arguments of the run."""
-    scores = {f"pass@{k}": value for k, value in score.total.pass_at_k.items()}
-    return {task: scores, "config": _config(configuration)}
+def metrics_object(scores: Mapping[str, Score], configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the file's content: the scores of each task, and the arguments of the run."""
+    rates = {task: {f"pass@{k}": value for k, value in score.total.pass_at_k.items()} for task, score in scores.items()}
+    return {**rates, "config": _config(configuration)}
 
 
 def _config(configuration: Mapping[str, Any]) -> dict[str, Any]:

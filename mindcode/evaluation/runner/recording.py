@@ -4,6 +4,7 @@ record_generation(evaluation, identity, folder)
 outcome = score_run(request, folder)          # our run folders, and SkyThought's
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -26,6 +27,7 @@ from mindcode.evaluation.runner.stored import Stored, program_row, read_samples
 from mindcode.evaluation.tasks.task import Task
 from mindcode.evaluation.types import Sample
 from mindcode.utils.errors import UserError
+from mindcode.utils.jsonl import encode_json
 
 
 def record_generation(
@@ -33,17 +35,25 @@ def record_generation(
 ) -> list[Stored]:
     """Write generations, references, results and summary of the samples that were asked for, and return these.
 
-    `number` is the training step that the files are named by, where there is one.
+    `number` is the training step that the files are named by, where there is one. Files that say all of this already,
+    perhaps with verdicts, stay as they are.
     """
     task, chosen = evaluation.task, evaluation.chosen
     stored = read_samples(task, chosen, [folder.samples])
     stored = [item for item in stored if item.row["sample"] < evaluation.n_samples]
+    configuration = evaluation.configuration(identity)
+    if folder.summary.exists() and _same(read_object(folder.summary).get("configuration"), configuration):
+        return stored
     write_json(folder.generations(task.name, number), generation_lists(chosen, stored), indent=None)
     write_json(folder.references(task.name, number), [task.reference(problem) for problem in chosen], indent=None)
     write_json(folder.results, results_object(task, evaluation.prompts, stored))
-    summary = summary_object(evaluation.configuration(identity), stored)
+    summary = summary_object(configuration, stored)
     write_json(folder.summary, {**summary, "generation_seconds": stage_seconds(folder.timings, "generate")})
     return stored
+
+
+def _same(written: Any, value: Any) -> bool:
+    return bool(written == json.loads(encode_json(value)))
 
 
 def record_unfinished(evaluation: Evaluation, folder: RunFolder) -> None:
@@ -73,7 +83,7 @@ def score_run(request: ScoreRequest, folder: RunFolder) -> Outcome:
     write_json(folder.results, results)
     write_json(folder.summary, scored_summary(summary, request, outcome, folder))
     configuration = summary.get("configuration") or {}
-    write_json(folder.evaluation_results, metrics_object(request.task.name, outcome.score, configuration))
+    write_json(folder.evaluation_results, metrics_object({request.task.name: outcome.score}, configuration))
     return outcome
 
 

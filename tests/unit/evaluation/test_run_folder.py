@@ -119,6 +119,17 @@ def test_a_run_grows_by_more_samples_and_problems(tmp_path: Path) -> None:
     assert loaded(folder.generations("tiny", 1)) == loaded(whole.generations("tiny", 1))
 
 
+def test_generating_again_leaves_the_verdicts(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    run(EVALUATION, folder)
+    scored(folder)
+    before = folder.summary.read_bytes(), folder.results.read_bytes()
+    run(EVALUATION, folder)
+    assert (folder.summary.read_bytes(), folder.results.read_bytes()) == before
+    run(replace(EVALUATION, n_samples=3), folder)
+    assert loaded(folder.summary)["accuracy"] is None
+
+
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     run(EVALUATION, folder)
