@@ -126,8 +126,7 @@ class PackTask(Task[PackProblem]):
         template = style.fix_template if self.scenario.fixes and style.fix_template else style.template
         if style.in_chat:
             opening = "" if self.scenario.describes else template.format(**fields).rstrip()
-            stops = () if self.scenario.describes else style.stop
-            return Prompt(opening, (Message("user", fields["task"]),), stops)
+            return Prompt(opening, (Message("user", fields["task"]),), self._chat_stops(problem))
         return Prompt(template.format(**fields).strip(), stop=(*STOPS[problem.language], *style.stop))
 
     def program(self, problem: PackProblem, answer: str) -> str:
@@ -152,6 +151,13 @@ class PackTask(Task[PackProblem]):
             "bug_type": problem.bug_type,
             "failure_symptoms": problem.failure_symptoms,
         }
+
+    def _chat_stops(self, problem: PackProblem) -> tuple[str, ...]:
+        """Return what ends an answer in a chat: in Python not the next function, which may be a helper."""
+        if self.scenario.describes:
+            return ()
+        begun = self.pack_style.template and problem.language != "python"
+        return (*self.pack_style.stop, *(STOPS[problem.language] if begun else ()))
 
     def _fields(self, problem: PackProblem) -> dict[str, str]:
         """Return what the templates may name."""

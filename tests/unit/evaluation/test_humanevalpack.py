@@ -69,6 +69,12 @@ def test_styles_fill_their_templates(style: str) -> None:
     assert not [field for field in ("{task}", "{base}", "{context}", "{instruction}", "{file}") if field in shown]
 
 
+def test_what_ends_an_answer_in_a_chat() -> None:
+    rust, python = (pack(f"humanevalsynthesize-{name}", limit=1) for name in ("rust", "python"))
+    assert set(rust.prompt(rust.problems[0]).stop) > {"\n```", "\nfn main("}
+    assert python.prompt(python.problems[0]).stop == ("\n```",)
+
+
 def test_a_style_that_cannot_express_the_scenario_says_so() -> None:
     with pytest.raises(UserError, match="continue cannot express humanevalfixdocs-go; it is for synthesize"):
         pack("humanevalfixdocs-go", prompt="continue")
