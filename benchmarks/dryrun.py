@@ -65,7 +65,8 @@ def show(name: str, stage: dict[str, Any]) -> bool:
     """Print a row and return whether every check holds."""
     seconds = " + ".join(f"{each['compile_seconds']:.0f}" for each in stage["compiled"])
     host = max(each["host_bytes"] for each in stage["compiled"]) / 2**30
-    peak, sent = stage["memory"]["peak"] / 2**20, sum(each["bytes"] for each in stage["traffic"]["step"]) / 2**30
+    first = next(iter(stage["traffic"].values()))  # of training the step, of prediction the prefill
+    peak, sent = stage["memory"]["peak"] / 2**20, sum(each["bytes"] for each in first) / 2**30
     wrong = [check["what"] for check in stage["checks"] if not check["ok"]]
     told = "; ".join(wrong) or f"{len(stage['checks'])} ok"
     print(f"{name:44s} {seconds:>12s} {host:9.2f} {peak:9.0f} {sent:13.1f}  {told}", flush=True)
