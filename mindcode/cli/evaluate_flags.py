@@ -65,6 +65,7 @@ ANSWER_FLAGS = (
     EvalFlag(("--prefix",), "text before each prompt", unescaped, default=""),
     EvalFlag(("--instruction_tokens",), "USER,END,ASSISTANT instead of the chat template", tokens, metavar="A,B,C"),
     EvalFlag(("--system_prompt",), "the first turn of a chat", unescaped, default=""),
+    EvalFlag(("--system_prompt_name",), "the same by its name in SkyThought: qwen_cot", str, metavar="NAME"),
     EvalFlag(("--assistant_prefill",), "the first words of each answer", unescaped, default=""),
     EvalFlag(("--result_dir", "--output_path", "-o"), "where run folders are made", Path, Path("output"), "DIR"),
     EvalFlag(("--resume_from",), "continue this run folder", Path, metavar="DIR"),

@@ -21,6 +21,12 @@ _BACKENDS = ("mindcode", "vllm", "ray")
 """The second and third name what SkyThought's users have in their scripts; this project's decoder answers."""
 
 
+_SYSTEM_PROMPTS: Mapping[str, str] = {
+    "qwen_cot": "You are a helpful and harmless assistant. You are Qwen developed by Alibaba. "
+    "You should think step-by-step.",
+}
+
+
 @dataclass(frozen=True)
 class EvaluateJob:
     """A checked command line."""
@@ -70,10 +76,21 @@ def make_job(arguments: argparse.Namespace, rest: Sequence[str], prog: str) -> E
         sampling=evaluation_sampling(config),
         n_samples=int(said.get("n", "1")),
         dressing=Dressing(
-            arguments.prefix, arguments.system_prompt, arguments.assistant_prefill, arguments.instruction_tokens
+            prefix=arguments.prefix,
+            system_prompt=_system_prompt(arguments),
+            assistant_prefill=arguments.assistant_prefill,
+            instruction_tokens=arguments.instruction_tokens,
         ),
         model_name=arguments.model_name or _model_name(config),
     )
+
+
+def _system_prompt(arguments: argparse.Namespace) -> str:
+    if arguments.system_prompt_name is None:
+        return str(arguments.system_prompt)
+    if arguments.system_prompt:
+        raise UserError("--system_prompt_name and --system_prompt: give one of them")
+    return lookup(_SYSTEM_PROMPTS, arguments.system_prompt_name, "--system_prompt_name")
 
 
 def _said(arguments: argparse.Namespace) -> dict[str, str]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mindcode.evaluation.runner.score import Outcome, ScoreRequest
 
 _CONSENT = (
-    "scoring runs code that a model wrote: it is locked in (no privileges, no network, limits on time, memory and "
-    "files) but this is no virtual machine; say --allow_code_execution if you agree"
+    "scoring runs code that a model wrote: it is locked in (no privileges, limits on time, memory and files, and no "
+    "network where the kernel allows) but this is no virtual machine; say --allow_code_execution if you agree"
 )
 _AS_TEST = 10
 _TASK_ARGS: Mapping[str, Callable[[Any], Any]] = {

@@ -74,7 +74,7 @@ def score_run(request: ScoreRequest, folder: RunFolder) -> Outcome:
             f"with --samples {folder.samples} --ignore_incomplete"
         )
     results, summary = read_object(folder.results), read_object(folder.summary)
-    held = {_task_id(request.task, key, entry) for key, entry in results.items()}
+    held = {_task_id(request.task, key, entry) for key, entry in results.items() if _responses(key, entry)}
     request = replace(request, chosen=tuple(problem for problem in request.chosen if problem.task_id in held))
     stored = _stored(request, results, folder)
     with Stopwatch(folder.timings, "execute"):
@@ -109,7 +109,7 @@ def scored_summary(
 def _stored(request: ScoreRequest, results: Mapping[str, Any], folder: RunFolder) -> list[Stored]:
     """Return the chosen samples that the results hold: with what samples.jsonl knows of them, where there is one."""
     task, problems = request.task, {problem.task_id: problem for problem in request.chosen}
-    entries = {_task_id(task, key, entry): entry["responses"] for key, entry in results.items()}
+    entries = {_task_id(task, key, entry): _responses(key, entry) for key, entry in results.items()}
     if folder.samples.exists():
         stored = read_samples(task, request.chosen, [folder.samples])
         return [item for item in stored if item.row["sample"] < len(entries[item.sample.task_id])]
@@ -122,9 +122,16 @@ def _stored(request: ScoreRequest, results: Mapping[str, Any], folder: RunFolder
     return found
 
 
-def _task_id(task: Task[Any], key: str, entry: Mapping[str, Any]) -> str:
+def _responses(key: str, entry: Any) -> list[dict[str, Any]]:
+    responses = entry.get("responses") if isinstance(entry, dict) else None
+    if not isinstance(responses, list) or not all(isinstance(said, dict) and "content" in said for said in responses):
+        raise UserError(f'results.json: {key!r}: expected "responses", a list of objects with "content"')
+    return responses
+
+
+def _task_id(task: Task[Any], key: str, entry: Any) -> str:
     """A result belongs to the problem that it names, or else to the one at its index."""
-    if isinstance(entry.get("task_id"), str):
+    if isinstance(entry, dict) and isinstance(entry.get("task_id"), str):
         return entry["task_id"]
     if not key.isdecimal() or int(key) >= len(task.problems):
         raise UserError(f"results.json: the key {key!r} is no index of a problem of {task.name}")

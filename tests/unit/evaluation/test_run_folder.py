@@ -171,6 +171,15 @@ def test_a_folder_of_skythought_is_scored(tmp_path: Path) -> None:
     assert loaded(folder.results)["3"]["responses"][0]["correctness"] is False
 
 
+@pytest.mark.parametrize("entry", [{}, {"responses": {"0.7": {}}}, {"responses": ["text"]}, 3])
+def test_results_of_another_shape_are_refused(tmp_path: Path, entry: Any) -> None:
+    folder = RunFolder(tmp_path)
+    folder.results.write_text(json.dumps({"0": entry}))
+    folder.summary.write_text("{}")
+    with pytest.raises(UserError, match=r"results.json: '0': expected \"responses\""):
+        scored(folder)
+
+
 def test_generations_of_an_earlier_run_are_continued(tmp_path: Path) -> None:
     folder, backend = RunFolder(tmp_path), EagerBackend()
     lists = [["def f0(x):\n    return 5\n"], [], ["x", "y", "z"]]
