@@ -40,11 +40,13 @@ class Limits:
     open_files: int = 64
     processes: int = 0
     """Further processes and threads."""
+    patience: float = 1.0
+    """By how much the clock may run longer because others use the machine."""
 
     @property
     def wall_seconds(self) -> float:
         """Time on the clock: generous, for code that waits instead of computing."""
-        return 2 * self.cpu_seconds + 1
+        return self.patience * (2 * self.cpu_seconds + 1)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """Many samples at once: one judge per core, each in a process of its own.
 
 Equal programs run once. A sample that exceeded a time limit, or whose judge died, runs again alone before its verdict
-counts, so that a busy machine is not mistaken for a slow program.
+counts, with more patience on a busy machine, so that this is not mistaken for a slow program.
 """
 
 import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 
 from mindcode.evaluation.execution.judge import ERROR, TIMED_OUT, Judge
@@ -16,6 +17,7 @@ from mindcode.evaluation.execution.limits import Limits, hide_memory
 from mindcode.evaluation.types import Problem, Sample, Verdict
 
 _JUDGE_DIED = "failed: the judging process died"
+_MOST_PATIENCE = 10.0
 
 
 def judge_samples(
@@ -33,7 +35,9 @@ def judge_samples(
             doubtful.append(sample)
         else:
             yield from ((index, verdict) for index in same[sample])
-    for sample, verdict in _verdicts(problems, doubtful, limits, workers=1):
+    crowd = os.getloadavg()[0] / cores
+    patient = replace(limits, patience=min(max(1.0, crowd), _MOST_PATIENCE))
+    for sample, verdict in _verdicts(problems, doubtful, patient, workers=1):
         yield from ((index, verdict) for index in same[sample])
 
 

@@ -44,7 +44,7 @@ class ProgramJudge:
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
         self._language = LANGUAGES[name]
-        self._limits = replace(self._language.limits, cpu_seconds=limits.cpu_seconds)
+        self._limits = replace(self._language.limits, cpu_seconds=limits.cpu_seconds, patience=limits.patience)
         self._commands = commands_of(name)
         self._server = CompileServer(self._commands.server, COMPILER_LIMITS.wall_seconds)
         self._sandbox: Sandbox | None = None
