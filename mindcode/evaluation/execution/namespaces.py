@@ -4,6 +4,7 @@ They need root, or a kernel that lets users make namespaces of their own; elsewh
 of linux/sched.h, linux/mount.h and linux/prctl.h.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -33,14 +34,25 @@ def enter() -> tuple[str, ...]:
     kernel ends all others. Raises nothing: what the kernel does not allow is not in the result.
     """
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-    if libc is None or not _unshare(libc):
+    if libc is None or not _is_allowed(libc):
         return ()
+    _unshare(libc)
     child = os.fork()
     if child:
         _end_with(child)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     held = {"network": True, "processes": _own_proc(libc), "files": _read_only_files(libc)}
     return tuple(name for name, holds in held.items() if holds)
+
+
+def _is_allowed(libc: ctypes.CDLL) -> bool:
+    """Try it in a child: some systems make the namespaces and then refuse what they are for."""
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(OSError):
+            os._exit(0 if _unshare(libc) else 1)
+        os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _unshare(libc: ctypes.CDLL) -> bool:
