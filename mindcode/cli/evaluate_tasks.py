@@ -113,13 +113,13 @@ def score_request(whole: Task[Any], options: TaskOptions, arguments: argparse.Na
     )
 
 
-def print_outcome(outcome: "Outcome") -> None:
-    """Print what happened; the caller prints the scores after it."""
+def print_outcome(name: str, outcome: "Outcome") -> None:
+    """Print what happened to a task's samples; the scores come after it."""
     from mindcode.evaluation.execution.protections import protections
 
     score = outcome.score
     print(
-        f"{score.total.passed} of {score.total.samples} samples passed, {score.total.problems} problems, "
+        f"{name}: {score.total.passed} of {score.total.samples} samples passed, {score.total.problems} problems, "
         f"{outcome.seconds:.1f} s"
     )
     failures = [f"{number} {kind}" for kind, number in sorted(score.kinds.items()) if kind != "passed"]

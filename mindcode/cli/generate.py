@@ -45,6 +45,9 @@ def run_tasks(job: EvaluateJob, then: Then) -> None:
         team.crew.follow(team.build(job.config, find_model(job.config, arguments.model_file, team.weights)))
         return
     backend = DeferredBackend(job.config, team, arguments.model_file, arguments.chat_template, job.batch_size)
+    for evaluation in evaluations:
+        if any(prompt.messages for prompt in evaluation.prompts.values()):
+            backend.check_chat(f"--task {evaluation.task.name}", "another --prompt or --instruction_tokens")
     folders = [_folder(job, evaluation, backend) for evaluation in evaluations]
     for evaluation, folder in zip(evaluations, folders, strict=True):
         _generate(job, evaluation, backend, folder)

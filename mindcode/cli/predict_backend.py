@@ -30,17 +30,23 @@ class DeferredBackend:
 
         Raises UserError for a chat without a template.
         """
-        tokenizer = self._loaded.tokenizer
-        template = self._template or (OWN_TEMPLATE if tokenizer.chat_template else NO_TEMPLATE)
-        style = asked or ("completion" if template == NO_TEMPLATE else "chat")
+        style = asked or ("completion" if self._chat_template() == NO_TEMPLATE else "chat")
         if PROMPT_STYLES[style].question:
-            if template == NO_TEMPLATE:
-                raise UserError(
-                    f"--prompt_style {style}: {self._loaded.tokenizer_path} has no chat template; give --prompt_style "
-                    "completion, or for an instruct model --chat_template codellama-instruct"
-                )
-            find_template(tokenizer, template)
+            self.check_chat(f"--prompt_style {style}", "--prompt_style completion")
         return style
+
+    def check_chat(self, asked: str, instead: str) -> None:
+        """Raise UserError unless there is a chat template, which `asked` needs."""
+        template = self._chat_template()
+        if template == NO_TEMPLATE:
+            raise UserError(
+                f"{asked}: {self._loaded.tokenizer_path} has no chat template; give {instead}, or for an instruct "
+                "model --chat_template codellama-instruct"
+            )
+        find_template(self._loaded.tokenizer, template)
+
+    def _chat_template(self) -> str:
+        return self._template or (OWN_TEMPLATE if self._loaded.tokenizer.chat_template else NO_TEMPLATE)
 
     def answers(self, requests: Iterable[AnswerRequest], sampling: Sampling) -> Iterator[Answer]:
         """Yield each answer as soon as it is finished, in any order."""

@@ -112,7 +112,7 @@ def score_folder(request: "ScoreRequest", folder: "RunFolder") -> "Outcome":
     from mindcode.evaluation.runner.recording import score_run
 
     outcome = score_run(request, folder)
-    print_outcome(outcome)
+    print_outcome(request.task.name, outcome)
     print(f"run: {folder.path}")
     return outcome
 
@@ -134,7 +134,7 @@ def _scored(request: "ScoreRequest", stored: "Sequence[Stored]", results: Path) 
     outcome = score_samples(request, stored, results)
     configuration = {"task": {"name": request.task.name}}
     write_json(summary_path(results), scored_summary(summary_object(configuration, outcome.stored), request, outcome))
-    print_outcome(outcome)
+    print_outcome(request.task.name, outcome)
     print(f"results: {results}")
     print(f"summary: {summary_path(results)}")
     return outcome

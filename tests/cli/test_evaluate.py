@@ -186,6 +186,7 @@ def test_values_in_skythoughts_grammar(text: str, expected: dict[str, Any]) -> N
             "--task_args: unknown name 'promt'; did you mean prompt",
         ),
         (["--task", "humaneval", "--system_prompt_name", "qwen"], "did you mean qwen_cot?"),
+        (["--task", "humaneval_instruct"], "--task humaneval_instruct: "),
         (["--task", "humaneval", "--peft_model", "x"], "--peft_model: unknown flag"),
         (
             ["--task", "humaneval,mbpp", "--load_generations_intermediate_paths", "a.json"],

@@ -143,7 +143,8 @@ def _digest(value: Any) -> str:
 def _config(options: TaskOptions) -> dict[str, str]:
     """Return the options that make a task, as far as they are given."""
     named = {name: getattr(options, name) for name in ("data_path", "load_data_path", "prompt", "tasks_dir")}
-    return {name: str(value) for name, value in named.items() if value}
+    absolute = {name: value.resolve() if isinstance(value, Path) else value for name, value in named.items()}
+    return {name: str(value) for name, value in absolute.items() if value}
 
 
 def _version(name: str) -> str:
