@@ -32,21 +32,24 @@ class _Brace(NamedTuple):
 
 
 def cut_at_end(language: str, head: str, body: str) -> str:
-    """Return `body` up to the brace that closes what `head` leaves open; an unfinished one up to its last brace."""
-    braces = list(_braces(language, head, body))
-    for brace in braces:
+    """Return `body` up to the brace that closes what `head` leaves open; an unfinished one up to its last `}`."""
+    for brace in _braces(language, head, body):
         if brace.depth <= 0:
             return body[: brace.end]
     if language == "java":
         return _closed_class(head, body.split("public static void main")[0])
-    return body[: braces[-1].end] if braces else body
+    return _up_to_last_brace(body)
 
 
 def _closed_class(head: str, body: str) -> str:
     """End a Java class whose last method is whole."""
-    body = body[: body.rfind("}") + 1]
+    body = _up_to_last_brace(body)
     braces = list(_braces("java", head, body))
     return body + "\n}" if braces and braces[-1].depth == 1 else body
+
+
+def _up_to_last_brace(body: str) -> str:
+    return body[: body.rfind("}") + 1] or body
 
 
 def _braces(language: str, head: str, body: str) -> Iterator[_Brace]:
