@@ -104,7 +104,8 @@ def _one_sample(cell: _Cell, limits: Limits, descriptors: list[int]) -> None:
     cell.control.recv(1)
     status, cpu_seconds = _end(child)
     _remove(folder, cell)
-    cell.control.sendall(json.dumps({"status": status, "cpu_seconds": cpu_seconds}).encode())
+    with contextlib.suppress(BrokenPipeError):
+        cell.control.sendall(json.dumps({"status": status, "cpu_seconds": cpu_seconds}).encode())
 
 
 def _remove(folder: str, cell: _Cell) -> None:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import signal
 import struct
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ _FIRST_UNPRIVILEGED_USER = 60_000
 _CAP_DAC_READ_SEARCH = 2
 _READ_ANY_FILE = 1 << _CAP_DAC_READ_SEARCH
 _CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
 _PR_SET_NO_NEW_PRIVS = 38
@@ -142,6 +144,12 @@ def hide_memory() -> None:
     """Let no process of the same user read or trace the calling one."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill the calling process when its parent ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _can_read_with(rights: Rights, folders: list[str]) -> bool:

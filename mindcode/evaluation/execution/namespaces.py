@@ -1,16 +1,17 @@
 """Linux namespaces: a view of the machine without network and other processes, with one small folder to write to.
 
 They need root, or a kernel that lets users make namespaces of their own; elsewhere nothing changes. Numbers are those
-of linux/sched.h, linux/mount.h and linux/prctl.h.
+of linux/sched.h and linux/mount.h.
 """
 
 import contextlib
 import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
+
+from mindcode.evaluation.execution.limits import end_with_parent
 
 SCRATCH = "/dev/shm"
 """Where samples write: a memory file system of our own, mounted over the machine's."""
@@ -20,7 +21,6 @@ _NEW_MOUNTS, _NEW_HOST_NAME, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 _MS_NOSUID_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2 | 4, 8, 1 << 14, 1 << 18
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _READ_ONLY_NOSUID = 442, -100, 0x8000, 1 | 2
-_PR_SET_PDEATHSIG = 1
 
 
 class _MountAttributes(ctypes.Structure):
@@ -40,7 +40,7 @@ def enter() -> tuple[str, ...]:
     child = os.fork()
     if child:
         _end_with(child)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     held = {"network": True, "processes": _own_proc(libc), "files": _read_only_files(libc)}
     return tuple(name for name, holds in held.items() if holds)
 

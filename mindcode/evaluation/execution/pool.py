@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 
 from mindcode.evaluation.execution.judge import ERROR, TIMED_OUT, Judge
 from mindcode.evaluation.execution.judges import JUDGES
-from mindcode.evaluation.execution.limits import Limits, hide_memory
+from mindcode.evaluation.execution.limits import Limits, end_with_parent, hide_memory
 from mindcode.evaluation.types import Problem, Sample, Verdict
 
 _JUDGE_DIED = "failed: the judging process died"
@@ -61,7 +61,9 @@ def _verdicts(
                 idle.append(worker if verdict else _Worker(problems, limits))
                 yield sample, verdict or Verdict(sample.task_id, False, _JUDGE_DIED, kind=ERROR)
     finally:
-        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+        for worker, _ in busy.values():
+            worker.kill()
+        for worker in idle:
             worker.close()
 
 
@@ -85,14 +87,20 @@ class _Worker:
         assert isinstance(verdict, Verdict)
         return verdict
 
+    def kill(self) -> None:
+        """End the process in the middle of a sample."""
+        self._process.kill()
+        self.close()
+
     def close(self) -> None:
-        """End the process and wait for it."""
+        """Let the process end and wait for it."""
         self.connection.close()
         self._process.join()
 
 
 def _work(connection: Connection, problems: Mapping[str, Problem], limits: Limits) -> None:
     """Judge what arrives until the connection closes, with one judge for each language that occurs."""
+    end_with_parent()
     hide_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     judges: dict[str, Judge] = {}

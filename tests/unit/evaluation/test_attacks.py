@@ -3,8 +3,11 @@
 import os
 import select
 import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +28,9 @@ ADD = Problem(
     "def check(f):\n    assert f(1, 2) == 3\n    assert f(-1, 1) == 0\n    assert f(5, 5) == 10\n",
 )
 RIGHT = "    return x + y\n"
+
+# a worker, its warm host and the judged; what multiprocessing keeps is the fourth
+LEAST_PROCESSES = 4
 
 # what to write after the signature; each would pass for a judge that trusts what it attacks
 ATTACKS = {
@@ -208,6 +214,37 @@ def test_what_a_sample_starts_ends_with_it() -> None:
     with PythonJudge(replace(SHORT, processes=20)) as judge:
         first, second = (judge.try_sample(lists, lists.prompt + starts).result for _ in range(2))
     assert first == second
+
+
+def test_a_killed_judge_takes_everything_along(tmp_path: Path) -> None:
+    script = (
+        "from mindcode.evaluation.execution.limits import Limits\n"
+        "from mindcode.evaluation.execution.pool import judge_samples\n"
+        "from mindcode.evaluation.types import Problem, Sample\n"
+        "if __name__ == '__main__':\n"
+        "    endless = Problem('t', '', 'f', 'def check(c): c()')\n"
+        "    samples = [Sample('t', 'def f():\\n    while True: pass')]\n"
+        "    list(judge_samples({'t': endless}, samples, Limits(cpu_seconds=60)))\n"
+    )
+    (tmp_path / "endless.py").write_text(script, encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(tmp_path / "endless.py")]) as process:
+        _wait_for(lambda: len(_descendants(str(process.pid))) >= LEAST_PROCESSES)
+        started = _descendants(str(process.pid))
+        process.kill()
+    _wait_for(lambda: not [pid for pid in started if Path("/proc", pid).exists()])
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _descendants(pid: str) -> list[str]:
+    listing = Path("/proc", pid, "task", pid, "children")
+    children = listing.read_text(encoding="utf-8").split() if listing.exists() else []
+    return [*children, *(far for child in children for far in _descendants(child))]
 
 
 def test_nothing_is_left_behind(outcome: Outcome) -> None:
