@@ -31,7 +31,9 @@ TASK_FLAGS = (
     EvalFlag(("--task_args",), "prompt, data_path, ... as arg1=val1,arg2=val2", settings, default={}),
     EvalFlag(("--prompt", "--prompt_style"), "how the problems are put (default: the task's own way)", str, ""),
     EvalFlag(("--data_path", "--problem_file"), "problems in a file of one's own", Path, metavar="FILE"),
-    EvalFlag(("--load_data_path",), "generations that the task builds on (describe, then synthesize)", Path),
+    EvalFlag(
+        ("--load_data_path",), "generations that the task builds on (describe, then synthesize)", Path, metavar="FILE"
+    ),
     EvalFlag(("--tasks_dir", "--include_path"), "a folder with tasks of one's own", Path, metavar="DIR"),
     EvalFlag(("--limit",), "at most so many problems", whole_number, metavar="N"),
     EvalFlag(("--limit_start", "--start"), "problems to skip first", count, default=0, metavar="N"),

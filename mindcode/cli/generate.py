@@ -67,9 +67,17 @@ def _evaluations(job: EvaluateJob) -> "list[Evaluation]":
     found = []
     for name in matching_tasks(job.arguments.task, options):
         whole = whole_task(name, options)
-        chosen = with_task_ids(whole, options)
         found.append(
-            Evaluation(whole, chosen, job.model_name, job.sampling, job.n_samples, job.config.seed, job.dressing)
+            Evaluation(
+                task=whole,
+                options=with_task_ids(whole, options),
+                model_name=job.model_name,
+                sampling=job.sampling,
+                n_samples=job.n_samples,
+                seed=job.config.seed,
+                dressing=job.dressing,
+                device=job.config.context.device_target,
+            )
         )
     paths = job.arguments.load_generations_intermediate_paths
     if paths and (len(paths) != len(found) or len(job.arguments.task) != len(found)):

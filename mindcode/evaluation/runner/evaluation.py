@@ -44,6 +44,8 @@ class Evaluation:
     n_samples: int = 1
     seed: int = 0
     dressing: Dressing = field(default_factory=Dressing)
+    device: str = "CPU"
+    """What kind of device decodes: they round differently."""
 
     @cached_property
     def chosen(self) -> tuple[Problem, ...]:
@@ -66,6 +68,7 @@ class Evaluation:
         return {
             "task": {"name": self.task.name, "digest": self.task_digest},
             "prompting": asdict(self.dressing),
+            "device": self.device,
             "versions": {name: _version(name) for name in _PACKAGES},
         }
 
@@ -80,7 +83,10 @@ class Evaluation:
         return {
             "task": {**settings["task"], "config": _config(self.options), **chosen},
             "model": {"name": self.model_name, "config": {**identity, **settings["prompting"]}},
-            "backend": {"name": "mindcode", "backend_args": {"dtype": identity.get("compute_dtype", "")}},
+            "backend": {
+                "name": "mindcode",
+                "backend_args": {"dtype": identity.get("compute_dtype", ""), "device": self.device},
+            },
             "sampling_params": {**asdict(self.sampling), "n": self.n_samples},
             "seed": self.seed,
             "versions": settings["versions"],

@@ -61,11 +61,12 @@ def test_the_name_says_model_task_and_a_hash_of_what_matters(tmp_path: Path) -> 
     different = [
         EVALUATION.digest({**identity, "compute_dtype": "float16"}),
         replace(EVALUATION, seed=8).digest(identity),
+        replace(EVALUATION, device="Ascend").digest(identity),
         replace(EVALUATION, sampling=Sampling(temperature=0.6)).digest(identity),
         replace(EVALUATION, dressing=Dressing(prefix="# ")).digest(identity),
         replace(EVALUATION, task=other_tests).digest(identity),
     ]
-    assert len({*different, *same}) == 6
+    assert len({*different, *same}) == 7
 
 
 def test_results_and_summary_have_the_shape_of_skythought(finished: RunFolder) -> None:
