@@ -1,7 +1,7 @@
 """What a language needs is built once and kept: $XDG_CACHE_HOME/mindcode/languages/<language>-<hash>.
 
 The hash covers this package's part and the version of the compiler. A build that was interrupted has no commands.json
-and is made again.
+and is made again. A build that nobody has used for a month is removed when a new one is made.
 """
 
 import fcntl
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,6 +19,8 @@ from mindcode.evaluation.execution.assembly.program import DATA, Commands
 from mindcode.evaluation.execution.assembly.tools import call, find_tool
 from mindcode.evaluation.execution.languages import LANGUAGES, Language
 from mindcode.utils.atomic import atomic_open
+
+_KEPT_SECONDS = 30 * 24 * 3600
 
 
 def cache_folder() -> Path:
@@ -35,6 +38,7 @@ def commands_of(name: str) -> Commands:
         stored = folder / "commands.json"
         if not stored.exists():
             _build(language, folder)
+            _forget_unused(folder.parent)
         return _read(stored)
 
 
@@ -45,6 +49,13 @@ def _build(language: Language, folder: Path) -> None:
     commands = language.prepare(build)
     with atomic_open(folder / "commands.json") as stream:
         json.dump(asdict(commands), stream)
+
+
+def _forget_unused(builds: Path) -> None:
+    """Remove builds whose lock, which every use writes, is old."""
+    for lock in builds.glob("*/lock"):
+        if time.time() - lock.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _read(path: Path) -> Commands:

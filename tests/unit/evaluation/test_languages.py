@@ -9,7 +9,7 @@ import pytest
 from mindcode.evaluation.execution.assembly import cpp, go, java, javascript, rust
 from mindcode.evaluation.execution.assembly.known_good import KNOWN_GOOD
 from mindcode.evaluation.execution.assembly.program import Secret
-from mindcode.evaluation.execution.caches import cache_folder
+from mindcode.evaluation.execution.caches import cache_folder, commands_of
 from mindcode.evaluation.execution.languages import LANGUAGES, usual_seconds
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
@@ -166,6 +166,19 @@ def test_the_cache_is_built_once(judge: ProgramJudge) -> None:
     before = [path.stat().st_mtime_ns for path in files]
     ProgramJudge(judge.name, SHORT).close()
     assert files and before == [path.stat().st_mtime_ns for path in files]
+
+
+def test_builds_that_nobody_uses_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if reason := missing("js"):
+        pytest.skip(reason)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("js-old", "js-recent"):
+        (cache_folder() / name).mkdir(parents=True)
+        (cache_folder() / name / "lock").touch()
+    os.utime(cache_folder() / "js-old" / "lock", (0, 0))
+    commands_of("js")
+    assert not (cache_folder() / "js-old").exists()
+    assert (cache_folder() / "js-recent").exists()
 
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
