@@ -29,12 +29,9 @@ def extract_completion(problem: Problem, prompt: Prompt, answer: str) -> str:
     A function whose parameters are those of the prompt becomes its body alone, with helpers after it; any other one
     follows an empty body and replaces the prompt's function.
     """
-    text = prompt.text + answer.removeprefix(prompt.text)
-    for source in _programs(text, fenced=bool(prompt.messages)):
-        program = _needed_part(source, problem)
-        if program:
-            return _as_body(problem, program) or _as_replacement(problem, program)
-    return _cut(_plain_rest(problem, prompt, text), prompt.stop)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Python thinks of backslashes in answers
+        return _extracted(problem, prompt, answer)
 
 
 def whole_function(problem: Problem, completion: str) -> str:
@@ -65,6 +62,15 @@ def stubbed_prompt(problem: Problem) -> str:
     """Return the prompt as a program: its imports and helpers, and the function with an empty body."""
     prompt = problem.prompt if problem.prompt.endswith("\n") else problem.prompt + "\n"
     return prompt if parse(prompt) else prompt + _EMPTY_BODY
+
+
+def _extracted(problem: Problem, prompt: Prompt, answer: str) -> str:
+    text = prompt.text + answer.removeprefix(prompt.text)
+    for source in _programs(text, fenced=bool(prompt.messages)):
+        program = _needed_part(source, problem)
+        if program:
+            return _as_body(problem, program) or _as_replacement(problem, program)
+    return _cut(_plain_rest(problem, prompt, text), prompt.stop)
 
 
 def _programs(text: str, fenced: bool) -> Iterator[str]:
