@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from mindcode.evaluation.execution.judge import ERROR, TIMED_OUT, Judge
 from mindcode.evaluation.execution.judges import JUDGES
 from mindcode.evaluation.execution.limits import Limits, end_with_parent, hide_memory
+from mindcode.evaluation.execution.protections import protections
 from mindcode.evaluation.types import Problem, Sample, Verdict
 
 _JUDGE_DIED = "failed: the judging process died"
@@ -23,7 +24,11 @@ _MOST_PATIENCE = 10.0
 def judge_samples(
     problems: Mapping[str, Problem], samples: Sequence[Sample], limits: Limits, workers: int | None = None
 ) -> Iterator[tuple[int, Verdict]]:
-    """Yield (index of the sample, verdict) in order of finishing; there is at most one worker per core."""
+    """Yield (index of the sample, verdict) in order of finishing; there is at most one worker per core.
+
+    Raises UserError when nothing can be executed here.
+    """
+    protections()
     same: dict[Sample, list[int]] = {}
     for index, sample in enumerate(samples):
         same.setdefault(sample, []).append(index)

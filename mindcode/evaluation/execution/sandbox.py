@@ -18,6 +18,7 @@ from typing import Any
 
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.values import receive, send
+from mindcode.utils.errors import UserError
 
 _REPLY_BYTES = 4096
 
@@ -45,6 +46,8 @@ class Pipes:
 
 
 class Sandbox:
+    """A host process and the control socket to it; dead after a sample that took the host along."""
+
     def __init__(self, readable: Sequence[str] = ()) -> None:
         """Start the host; what it runs can read the `readable` folders as far as this user can."""
         self._control, theirs = socket.socketpair()
@@ -53,7 +56,13 @@ class Sandbox:
         command = [sys.executable, "-m", "mindcode.evaluation.execution.host", str(theirs.fileno()), *readable]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, cwd="/")
         theirs.close()
-        self.protections: tuple[str, ...] = tuple(json.loads(self._control.recv(_REPLY_BYTES)))
+        greeting = self._control.recv(_REPLY_BYTES)
+        if not greeting:
+            raise UserError(
+                f"the process that locks generated code in did not start: {' '.join(command[:3])} ended with exit code "
+                f"{self._process.wait()}, expected a greeting; its own message is above"
+            )
+        self.protections: tuple[str, ...] = tuple(json.loads(greeting))
         """What holds besides limits: user, calls, network, processes, files."""
         self.alive = True
         self.status = 0

@@ -1,5 +1,7 @@
 """The judge and the judged: right answers pass, wrong ones do not, and the verdict says why."""
 
+import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -7,8 +9,10 @@ import pytest
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.execution.python_judge import PythonJudge
+from mindcode.evaluation.execution.sandbox import Sandbox
 from mindcode.evaluation.tasks.humaneval import load_problems
 from mindcode.evaluation.types import Problem, Sample, Verdict
+from mindcode.utils.errors import UserError
 
 PROBLEMS = {problem.task_id: problem for problem in load_problems()}
 # one second of processor time is plenty for three additions and keeps the endless ones short
@@ -108,6 +112,12 @@ def test_tests_that_need_objects_run_beside_the_answer(judge: PythonJudge) -> No
     assert tried(judge, moves, right).passed
     verdict = tried(judge, moves, wrong)
     assert (verdict.kind, verdict.result) == ("wrong", "failed: moved")
+
+
+def test_a_sandbox_that_does_not_start_is_an_error_and_not_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(UserError, match=r"did not start: .*false .* exit code 1"):
+        Sandbox()
 
 
 def test_equal_samples_get_equal_verdicts_and_time_outs_are_tried_again_alone() -> None:
