@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mindcode.config.document import read_yaml
 from mindcode.config.typed import build, field_types
+from mindcode.evaluation.tasks.pack_prompts import LANGUAGE_NAMES
 from mindcode.evaluation.tasks.problem_file import FieldNames, read_problems
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES, PromptStyle
 from mindcode.evaluation.tasks.task import Task, TaskOptions
@@ -74,6 +75,7 @@ def _read(path: Path) -> OwnTask:
     said = build(OwnTask, tree)
     if not said.data:
         raise UserError(f"{path}: data: missing; expected the name of a .jsonl file with problems")
+    lookup(LANGUAGE_NAMES, said.language, f"{path}: language")
     return said
 
 

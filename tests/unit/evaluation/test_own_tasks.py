@@ -65,6 +65,7 @@ def test_another_language_ends_at_its_brace(tmp_path: Path) -> None:
         ("data: x\nfields: {promt: text}\n", r"doubling\.yaml:2: promt: unknown key; did you mean prompt\?"),
         ("style: chat\n", r"doubling\.yaml: data: missing"),
         (SAID + "style: chatt\n", r"style: unknown name 'chatt'; did you mean chat\?"),
+        (SAID + "language: rost\n", r"doubling\.yaml: language: unknown name 'rost'; did you mean rust\?"),
         ("data: gone.jsonl\n", r"gone\.jsonl: no such file"),
         ("data: problems.jsonl\n", r"problems\.jsonl: problem 1: the field 'task_id' is missing"),
         (SAID + "cpu_seconds: soon\n", r"doubling\.yaml:3: cpu_seconds: "),
