@@ -11,7 +11,6 @@ from mindcode.evaluation.types import Problem
 
 _FENCE = re.compile(r"```[^\n]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 _MAIN = {
-    "js": r"^#!",
     "java": r"^\s*public class Main\b",
     "go": r"^func main\(",
     "cpp": r"^int main\(",
@@ -33,7 +32,8 @@ def program_of(problem: Problem, base: str, answer: str, stops: tuple[str, ...])
 
 def _standing_alone(problem: Problem, block: str) -> str:
     """Return a block without its demonstration; of Java, in the class that the tests use, with its imports."""
-    text = re.split(_MAIN[problem.language], block, maxsplit=1, flags=re.MULTILINE)[0]
+    main = _MAIN.get(problem.language)
+    text = re.split(main, block, maxsplit=1, flags=re.MULTILINE)[0] if main else block
     if problem.language == "go":
         return re.sub(r"^package \w+\s*", "", text, flags=re.MULTILINE)
     if problem.language != "java":

@@ -52,8 +52,8 @@ class PackProblem(Problem):
     failure_symptoms: str = ""
     docstring: str = ""
     instruction: str = ""
-    description: str = ""
-    """What a model wrote about the code (explainsynthesize)."""
+    description: str | None = None
+    """What a model wrote about the code (explainsynthesize); None where nobody asked one."""
 
     def base(self, scenario: Scenario) -> str:
         """Return the beginning of the function that the model goes on writing."""
@@ -116,7 +116,7 @@ class PackTask(Task[PackProblem]):
 
     def prompt(self, problem: PackProblem) -> Prompt:
         """Fill the templates; blank space at the end is left out, so that the model itself begins the new line."""
-        if problem.description == "" and "{description}" in self.scenario.context:
+        if problem.description is None and "{description}" in self.scenario.context:
             raise UserError(
                 f"{self.name}: {problem.task_id} has no description; "
                 f"give --load_data_path FILE with the generations of humanevalexplaindescribe-{problem.language}"
@@ -170,16 +170,15 @@ class PackTask(Task[PackProblem]):
             "test": problem.shown_test,
             "length": str(len(problem.docstring)),
             "language": LANGUAGE_NAMES[problem.language],
-            "description": problem.description,
+            "description": problem.description or "",
             "instruction": problem.instruction,
             "file": f"{problem.entry_point}.{FILE_ENDINGS[problem.language]}",
             "fence": problem.language,
         }
         fields["instruction"] = self.scenario.instruction.format(**fields)
         fields["context"] = self.scenario.context.format(**fields)
-        parts = [fields["instruction"], fields["context"]]
-        ordered = parts[::-1] if self.pack_style.context_first else parts
-        task = "\n".join(part for part in ordered if part)
+        parts = [fields["instruction"], *([fields["context"]] if self.scenario.context else [])]
+        task = "\n".join(parts[::-1] if self.pack_style.context_first else parts)
         fields["task"] = task.strip() if self.pack_style.strips_task else task
         return {**fields, "base": "" if self.scenario.describes else base}
 

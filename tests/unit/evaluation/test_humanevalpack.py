@@ -163,6 +163,10 @@ def test_descriptions_become_the_second_step(tmp_path: Path) -> None:
     assert text.startswith(
         "Question: Write functional code in JavaScript according to the description.\ncompares all\n\nAnswer:\n"
     )
+    path.write_text('{"task_id": "JavaScript/1", "solution": ""}\n')
+    samples = path.rename(path.with_suffix(".jsonl"))
+    (problem,) = pack("humanevalexplainsynthesize-js", prompt="octocoder", load_data_path=samples).problems
+    assert problem.task_id == "JavaScript/1" and made.prompt(problem).text.count("description.\n\n\nAnswer:") == 1
     with pytest.raises(UserError, match="has no description; give --load_data_path"):
         task("humanevalexplainsynthesize-js").prompt(pack("humanevalexplainsynthesize-js", limit=1).problems[0])
 
