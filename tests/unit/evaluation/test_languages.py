@@ -69,6 +69,18 @@ TRICKS = {
         "quiet_console": "const twice = (x) => 0; globalThis.console = { assert() {} }",
         "other_exit_code": "const twice = (x) => 0; process.on('exit', () => { process.exitCode = 0 })",
         "prints": "const twice = (x) => { console.log('passed'); return 0 }",
+        "own_json": "const JSON = { stringify: () => '8' }; const twice = (x) => 0",
+        "patched_json": "JSON.stringify = () => '8'; const twice = (x) => { JSON.stringify = () => '8'; return 0 }",
+        "arrays_to_json": "Array.prototype.toJSON = () => 8; const twice = (x) => { "
+        "Array.prototype.toJSON = () => 8; return 0 }",
+        "locked_to_json": "Object.defineProperty(Array.prototype, 'toJSON', { value: () => 8 }); "
+        "const twice = (x) => 0",
+        "objects_to_json": "Object.prototype.toJSON = () => 8; const twice = (x) => 0",
+        "patched_array": "Array.prototype.push = () => 0; Array.from = () => [8]; const twice = (x) => 0",
+        "patched_freeze": "Object.freeze = Object.defineProperty = Reflect.deleteProperty = () => true; "
+        "JSON.stringify = () => '8'; const twice = (x) => 0",
+        "looks_at_its_caller": "function twice(x) { return Number(twice.caller.toString().match(/=== (\\d+)/)[1]) }",
+        "reads_the_tests": "const twice = (x) => Number(require('fs').readFileSync('tests.js', 'utf8')[0])",
         "patched_write": "const twice = (x) => 0; require('fs').writeSync = () => 0; process.reallyExit = () => 0",
         "kills_the_judge": "const twice = (x) => { process.kill(process.ppid, 'SIGKILL'); return 0 }",
     },

@@ -14,7 +14,7 @@ def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """Return the program; `console.assert`, which only prints, becomes a check that ends it."""
     check = f"{secret.name}_check"
     tests = problem.test.replace("console.assert(", f"{check}(")
-    message = json.dumps({"answer": source, "tests": f'"use strict";{{\n{tests}\n}}', "check": check})
+    message = json.dumps({"answer": source, "tests": tests, "check": check})
     return Program({}, key=0, message=message)
 
 

@@ -55,7 +55,7 @@ _JAVASCRIPT = Problem(
     entry_point="twice",
     language="js",
     canonical_solution="const twice = (x) => 2 * x * (require('js-md5')('').length / 32)\n",
-    test="console.assert(twice(4) === 8)\n",
+    test="console.assert(JSON.stringify([twice(4)]) === JSON.stringify([8]))\n",
 )
 _RUST = Problem(
     task_id="Rust/known-good",
