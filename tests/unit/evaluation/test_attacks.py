@@ -1,5 +1,7 @@
 """Tricks of generated code against its judge: none passes, the judge goes on, and nothing is left behind."""
 
+import ctypes
+import json
 import os
 import select
 import socket
@@ -8,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -232,6 +234,42 @@ def test_a_killed_judge_takes_everything_along(tmp_path: Path) -> None:
         started = _descendants(str(process.pid))
         process.kill()
     _wait_for(lambda: not [pid for pid in started if Path("/proc", pid).exists()])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up the right to make namespaces")
+def test_without_namespaces_no_attack_passes_either(tmp_path: Path) -> None:
+    names = ("sys_exit", "forged_nonce", "kills_everyone", "signals_its_judge", "sends_a_packet", "starts_a_program")
+    bodies = {name: program(name) for name in names if NEEDS.get(name, {"calls"}) & {*protections().held}}
+    script = (
+        "import json, sys\n"
+        "from mindcode.evaluation.execution.limits import Limits\n"
+        "from mindcode.evaluation.execution.pool import judge_samples\n"
+        "from mindcode.evaluation.execution.protections import protections\n"
+        "from mindcode.evaluation.types import Problem, Sample\n"
+        "if __name__ == '__main__':\n"
+        "    problem, sources = json.load(sys.stdin)\n"
+        "    samples = [Sample('t/add', source) for source in sources]\n"
+        "    found = dict(judge_samples({'t/add': Problem(**problem)}, samples, Limits(cpu_seconds=1)))\n"
+        "    print(json.dumps([protections().held, [found[n].passed for n in range(len(samples))]]))\n"
+    )
+    (tmp_path / "score.py").write_text(script, encoding="utf-8")
+    sources = [ADD.prompt + RIGHT, *bodies.values()]
+    answer = subprocess.run(
+        [sys.executable, str(tmp_path / "score.py")],
+        input=json.dumps([asdict(ADD), sources]),
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=_give_up_administration,
+    )
+    held, passed = json.loads(answer.stdout)
+    assert not {"network", "processes", "files"} & {*held}
+    assert passed == [True] + [False] * len(bodies)
+
+
+def _give_up_administration() -> None:
+    drop_from_bounding_set, administration = 24, 21
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, administration, 0, 0, 0)
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
