@@ -125,7 +125,7 @@ def test_a_block_stands_alone(language: str, block: str, program: str) -> None:
 def test_right_python_answers_pass(style: str) -> None:
     made = pack("humanevalfixdocs-python", prompt=style)
     samples = []
-    for problem in made.problems:
+    for problem in made.problems[::4]:
         whole = f"Sure.\n```python\n{problem.prompt}{problem.canonical_solution}\nprint(1)\n```\nThat is it."
         answer = whole if style == "chat-free" else f"\n{problem.canonical_solution}\n\nprint(1)"
         samples.append(Sample(problem.task_id, made.program(problem, answer)))
