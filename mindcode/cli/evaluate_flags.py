@@ -37,6 +37,8 @@ TASK_FLAGS = (
     EvalFlag(("--tasks_dir", "--include_path"), "a folder with tasks of one's own", Path, metavar="DIR"),
     EvalFlag(("--limit",), "at most so many problems", whole_number, metavar="N"),
     EvalFlag(("--limit_start", "--start"), "problems to skip first", count, default=0, metavar="N"),
+    EvalFlag(("--end",), "the problem to stop before; 0 or less: none", int, default=0, metavar="N"),
+    EvalFlag(("--as_test",), "ten problems: does everything work?"),
     EvalFlag(("--ids",), "task_ids or indexes, with commas", names, default=(), metavar="IDS"),
 )
 ANSWER_FLAGS = (
@@ -73,8 +75,6 @@ ANSWER_FLAGS = (
     EvalFlag(("--resume_from",), "continue this run folder", Path, metavar="DIR"),
     EvalFlag(("--overwrite",), "begin the run folder anew"),
     EvalFlag(("--no_overwrite",), "continue the run folder (default)"),
-    EvalFlag(("--as_test",), "ten problems: does everything work?"),
-    EvalFlag(("--end",), "the problem to stop before; 0 or less: none", int, default=0, metavar="N"),
     EvalFlag(("--load_generations_intermediate_paths",), "generations to continue", Path, (), "FILE", several=True),
     EvalFlag(
         ("--save_every_k_tasks",), "also keep a generations file for every K problems", int, default=-1, metavar="K"

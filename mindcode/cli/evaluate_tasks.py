@@ -55,9 +55,9 @@ def task_options(arguments: argparse.Namespace) -> TaskOptions:
 def _limit(arguments: argparse.Namespace) -> int | None:
     """Return how many problems, of --limit, --end and --as_test the fewest."""
     limits = [arguments.limit] if arguments.limit else []
-    if getattr(arguments, "end", 0) > 0:
+    if arguments.end > 0:
         limits.append(max(arguments.end - arguments.limit_start, 0))
-    if getattr(arguments, "as_test", False):
+    if arguments.as_test:
         limits.append(_AS_TEST)
     return min(limits, default=None)
 
