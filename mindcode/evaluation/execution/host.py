@@ -92,7 +92,7 @@ def _can_restrict(rights: Rights) -> bool:
 
 
 def _one_sample(cell: _Cell, limits: Limits, descriptors: list[int]) -> None:
-    folder = f"{cell.scratch}/mindcode-sample-{os.getpid()}"
+    folder = f"{cell.scratch}/mindcode-sample-{os.urandom(8).hex()}"
     os.mkdir(folder, mode=0o700)
     if cell.rights.other_user:
         os.chown(folder, cell.rights.user, cell.rights.user)
