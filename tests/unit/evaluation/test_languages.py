@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,16 @@ def test_go_imports() -> None:
     assert go_imports(unused + "func F() {}") == ['"strings"', testify], "Go refuses it, and so it should"
     assert go_imports(unused + "func F() {}", prompt=unused) == [testify], "the answer had no say"
     assert go_imports(unused + "func F() {}", prompt=unused, mended=False) == ['"strings"', testify]
+
+
+def test_go_answers_cannot_redefine_true() -> None:
+    if reason := missing("go"):
+        pytest.skip(reason)
+    test = "func TestF(t *testing.T) {\n    assert := assert.New(t)\n    assert.Equal(true, F())\n}\n"
+    asked = problem("go", test, setup=KNOWN_GOOD["go"].setup)
+    answers = ("func F() bool { return true }", "var true = false\nfunc F() bool { return false }")
+    with closing(ProgramJudge("go", SHORT)) as judge:
+        assert [judge.try_sample(asked, answer).passed for answer in answers] == [True, False]
 
 
 def test_cpp_program() -> None:

@@ -18,12 +18,15 @@ _ALSO_KNOWN = (
 _IMPORT = re.compile(r"^import[ \t]*(?:\(([^)]*)\)|(.*))[ \t]*$", re.MULTILINE)
 _PATH = re.compile(r'(?:[\w.]+[ \t]+)?"[^"]+"')
 _NO_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|`[^`]*`', re.DOTALL)
+_TEST = re.compile(r"^(func (Test\w*)\(t \*testing\.T\) \{)", re.MULTILINE)
+_OWN_WORDS = " const true, false = 1 == 1, 1 == 0"
+"""In Go an answer may give `true` another meaning; within the tests it has its own."""
 # stands in for *testing.T, of which the tests need no more than a place to report to
 _FRAME = """
-type NAME_T struct{ failed bool }
+type NAME_T struct{ failures int }
 
 func (t *NAME_T) Errorf(format string, arguments ...interface{}) {
-	t.failed = true
+	t.failures++
 	NAME_os.Stderr.WriteString("Assertion failed")
 }
 
@@ -42,7 +45,7 @@ var NAME_number = func() (number uint64) {
 func main() {
 	t := &NAME_T{}
 	CALLS
-	if t.failed {
+	if t.failures > 0 {
 		NAME_os.Exit(1)
 	}
 	NAME_os.Stdout.WriteString(NAME_strconv.FormatUint(NAME_number^KEY, 10) + "\\n")
@@ -58,8 +61,8 @@ def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """
     answer = re.sub(r"^func main\(\)", f"func {secret.name}_main()", _IMPORT.sub("", source), flags=re.MULTILINE)
     answer = re.sub(r"^package[ \t]+\w+", "", answer, flags=re.MULTILINE)
-    tests = problem.test.replace("*testing.T", f"*{secret.name}_T")
-    calls = "; ".join(f"{name}(t)" for name in re.findall(r"^func (Test\w*)\(t ", problem.test, re.MULTILINE))
+    tests = _TEST.sub(rf"\1{_OWN_WORDS}", problem.test).replace("*testing.T", f"*{secret.name}_T")
+    calls = "; ".join(f"{name}(t)" for _, name in _TEST.findall(problem.test))
     frame = _FRAME.replace("NAME", secret.name).replace("CALLS", calls).replace("KEY", str(secret.key))
     imports = [*_imports(problem, source, answer + tests), f'{secret.name}_os "os"']
     lines = "".join(f"import {line}\n" for line in [*imports, f'{secret.name}_strconv "strconv"'])
