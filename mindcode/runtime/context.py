@@ -52,7 +52,7 @@ def _use_ascend(context: ContextConfig) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split(". ")[0].split())
         raise UserError(
-            f"context.device_target: Ascend, and there is none for MindSpore here ({reason}); give --device_target CPU, "
+            f"context.device_target: Ascend, and there is none for MindSpore here ({reason}); give --device_target CPU "
             "or see what mindcode doctor says"
         ) from error
     ms.runtime.set_memory(max_size=context.max_device_memory)
