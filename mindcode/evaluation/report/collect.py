@@ -6,7 +6,7 @@ record = collect(Path("output/run"))
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,33 @@ class ScoredSample:
     """One line of a samples file, with its verdict where there is one."""
 
     task_id: str
-    completion: str
+    program: str
+    """What was tested: the completion, or the whole solution."""
     answer: str
     finish_reason: str
     verdict: Verdict | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is right."""
+        return self.verdict is not None and self.verdict.passed
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The kind of its verdict, and whether the answer was cut off or empty."""
+        kind = "not scored"
+        if self.verdict:
+            kind = self.verdict.kind or self.verdict.result.partition(":")[0]
+        return (kind, *["cut off"] * (self.finish_reason == "length"), *["empty"] * (not self.answer.strip()))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a page shows of a problem: name of the function, language, and the prompt as (speaker, words)."""
+
+    name: str
+    language: str
+    turns: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -59,6 +82,23 @@ class RunRecord:
     """How the samples were generated."""
     timings: tuple[tuple[str, float], ...] = ()
     """(stage, seconds)."""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """What scoring wrote: configuration, scores by group, limits, protections."""
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    """task_id -> what the model was given, as results.json has it."""
+
+    @property
+    def task(self) -> str:
+        """The name of the benchmark."""
+        return str(((self.summary.get("configuration") or {}).get("task") or {}).get("name") or "HumanEval")
+
+    @property
+    def answers(self) -> dict[str, list[ScoredSample]]:
+        """Samples by problem, HumanEval/9 before HumanEval/10."""
+        found: dict[str, list[ScoredSample]] = {}
+        for sample in sorted(self.samples, key=lambda sample: _by_number(sample.task_id)):
+            found.setdefault(sample.task_id, []).append(sample)
+        return found
 
     @property
     def problems(self) -> tuple[ProblemResult, ...]:
@@ -73,8 +113,10 @@ class RunRecord:
 
     @property
     def scores(self) -> dict[int, tuple[float, float]]:
-        """k -> (pass@k, its standard error)."""
-        return {k: (value, standard_error(self.counts, k)) for k, value in pass_at_k(self.counts, _KS).items()}
+        """k -> (pass@k, its standard error), for the k that were asked for."""
+        asked = (self.summary.get("scores") or {}).get("pass_at_k") or {}
+        ks = sorted(int(name.removeprefix("pass@")) for name in asked) or _KS
+        return {k: (value, standard_error(self.counts, k)) for k, value in pass_at_k(self.counts, ks).items()}
 
 
 def collect(run_dir: Path, samples: Path | None = None) -> RunRecord:
@@ -97,6 +139,10 @@ def collect(run_dir: Path, samples: Path | None = None) -> RunRecord:
         samples=tuple(_samples(samples_file)),
         settings=_json(samples_file.with_name(samples_file.name + ".settings.json")),
         timings=_timings(_rows(run_dir / "timings.jsonl")),
+        summary=(None if samples else _json(run_dir / "summary.json"))
+        or _json(samples_file.with_name(samples_file.name + "_summary.json"))
+        or {},
+        asked=_asked(_json(run_dir / "results.json") or {}),
     )
 
 
@@ -146,16 +192,29 @@ def _evaluations(rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
 
 def _samples(path: Path) -> list[ScoredSample]:
     results = path.with_name(path.name + "_results.jsonl")
-    return [_sample(row) for row in _rows(results if results.is_file() else path)]
+    rows = _rows(results if results.is_file() else path)
+    return [_sample(row) for row in sorted(rows, key=lambda row: _number(row.get("sample")) or 0.0)]
 
 
 def _sample(row: Mapping[str, Any]) -> ScoredSample:
-    task_id = str(row.get("task_id", ""))
-    verdict = Verdict(task_id, bool(row["passed"]), str(row.get("result", ""))) if "passed" in row else None
-    completion = str(row.get("completion", ""))
-    return ScoredSample(
-        task_id, completion, str(row.get("answer", completion)), str(row.get("finish_reason", "")), verdict
-    )
+    task_id, verdict = str(row.get("task_id", "")), None
+    if "passed" in row:
+        verdict = Verdict(task_id, bool(row["passed"]), str(row.get("result", "")), kind=str(row.get("kind", "")))
+    program = str(row.get("completion", row.get("solution", "")))
+    return ScoredSample(task_id, program, str(row.get("answer", program)), str(row.get("finish_reason", "")), verdict)
+
+
+def _asked(results: Mapping[str, Any]) -> dict[str, Asked]:
+    """Read the prompts of results.json; entries that name no problem are left out."""
+    entries = [entry for entry in results.values() if isinstance(entry, dict) and "task_id" in entry]
+    return {
+        str(entry["task_id"]): Asked(
+            name=str(entry.get("entry_point", "")),
+            language=str(entry.get("language", "")),
+            turns=tuple((str(turn["role"]), str(turn["content"])) for turn in entry.get("input_conversation", ())),
+        )
+        for entry in entries
+    }
 
 
 def _timings(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:

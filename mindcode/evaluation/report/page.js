@@ -1,5 +1,6 @@
 "use strict";
-// The page reads well without this: it adds the values under the pointer and the filter above the table.
+// The page reads well without this: it adds the values under the pointer the filter above the problems,
+// and opens the problem that a square leads to.
 const tip = document.createElement("div");
 tip.id = "tip";
 tip.hidden = true;
@@ -39,11 +40,22 @@ for (const chart of document.querySelectorAll("svg[data-hover]")) {
   chart.addEventListener("pointerleave", hide);
 }
 
+const problems = [...document.querySelectorAll("#problems details")];
 for (const button of document.querySelectorAll(".filter button")) {
   button.addEventListener("click", () => {
     for (const other of button.parentElement.children) other.setAttribute("aria-pressed", String(other === button));
-    for (const row of document.querySelectorAll("#problems tbody tr")) {
-      row.hidden = button.value !== "" && row.dataset.verdict !== button.value;
+    for (const problem of problems) {
+      problem.hidden = button.value !== "" && !problem.dataset.labels.split("|").includes(button.value);
     }
   });
 }
+
+const openLinked = () => {
+  const problem = problems.find((one) => one.id && `#${one.id}` === location.hash);
+  if (!problem) return;
+  problem.hidden = false;
+  problem.open = true;
+  problem.scrollIntoView();
+};
+addEventListener("hashchange", openLinked);
+openLinked();

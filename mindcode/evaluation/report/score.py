@@ -1,137 +1,98 @@
-"""The HumanEval part of the page: pass@k, every problem, a few answers."""
+"""The benchmark's part of the page: pass@k, by language and other labels, how answers failed, and every problem."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from mindcode.evaluation.metrics import ProblemResult
-from mindcode.evaluation.report.collect import RunRecord, ScoredSample
-from mindcode.evaluation.report.markup import code, facts, flattened, missing, text, tile
-from mindcode.evaluation.types import Problem
+from mindcode.evaluation.report.bars import Rate, count_bars, rate_bars
+from mindcode.evaluation.report.collect import Asked, RunRecord, ScoredSample
+from mindcode.evaluation.report.markup import facts, flattened, missing, text, tile
+from mindcode.evaluation.report.problems import Item, answers, folded, squares, verdict
 
-_SHOWN_OF_EACH = 3
 _NO_VERDICTS = "Not scored yet: run `mindcode score` or `evaluate_functional_correctness` on the samples file."
 _NO_SAMPLES = "No HumanEval answers here: there is no samples.jsonl."
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """How a problem's verdict is shown."""
-
-    style: str
-    mark: str
-    word: str
-
-
-_OUTCOMES = {
-    "all": _Outcome("all", "✓", "passed"),
-    "some": _Outcome("some", "·", "passed"),
-    "none": _Outcome("none", "", "failed"),
-}
+_ASIDE = ("cut off", "empty")
+"""Labels of an answer that are no kind of verdict."""
 
 
 def score_tiles(record: RunRecord) -> list[str]:
     """Return pass@k with its uncertainty and what it was measured on."""
-    tiles = []
-    for k, (value, error) in record.scores.items():
-        problems = record.problems
-        solved = sum(problem.passed > 0 for problem in problems)
-        per_problem = max(problem.samples for problem in problems)
-        note = f"{solved} of {len(problems)} problems solved, n = {per_problem}, ± {100 * error:.1f} (standard error)"
-        tiles.append(tile(f"HumanEval pass@{k}", f"{100 * value:.1f} %", note))
-    return tiles
+    problems = record.problems
+    solved, most = sum(problem.passed > 0 for problem in problems), max((one.samples for one in problems), default=0)
+    note = f"{solved} of {len(problems)} problems solved, n = {most}"
+    return [
+        tile(f"{record.task} pass@{k}", f"{100 * value:.1f} %", f"{note}, ± {100 * error:.1f} (standard error)")
+        for k, (value, error) in record.scores.items()
+    ]
 
 
-def score_section(record: RunRecord, problems: Mapping[str, Problem]) -> str:
-    """Return the problems and a few answers, or a sentence that says what is missing."""
+def score_section(record: RunRecord) -> str:
+    """Return the scores and a square for each problem, or a sentence that says what is missing."""
+    heading = f"<h2>{text(record.task)}</h2>"
     if not record.samples:
-        return "<h2>HumanEval</h2>" + missing(_NO_SAMPLES)
+        return heading + missing(_NO_SAMPLES)
+    left_out = "".join(
+        missing(f"{language} is left out: {reason}")
+        for language, reason in (record.summary.get("left_out") or {}).items()
+    )
     if not record.problems:
-        return f"<h2>HumanEval</h2>{missing(_NO_VERDICTS)}{_answers(record, problems)}"
-    cells = "".join(_cell(result) for result in record.problems)
-    rows = "".join(_table_row(result, problems) for result in record.problems)
+        return heading + missing(_NO_VERDICTS) + left_out
     passed = sum(result.passed > 0 for result in record.problems)
     return (
-        f'<h2>HumanEval</h2><div class="card"><h3>Every problem <small>{passed} solved, '
-        f"{len(record.problems) - passed} not</small></h3>"
-        f'<div class="cells">{cells}</div></div>{_filter(passed, len(record.problems))}'
-        f'<div class="card scroll" id="problems"><table><thead><tr><th>Problem</th>'
-        f'<th class="wide-only">Function</th><th>Passed</th>'
-        f"<th>Verdict</th></tr></thead><tbody>{rows}</tbody></table></div>{_answers(record, problems)}"
+        f'{heading}{left_out}<div class="bars">{score_bars(record)}{_kinds(record)}</div>'
+        f'<div class="card"><h3>Every problem <small>{passed} solved, {len(record.problems) - passed} not</small></h3>'
+        f"{squares(_items(record))}</div>"
     )
 
 
-def _outcome(result: ProblemResult) -> _Outcome:
-    share = "none" if not result.passed else "all" if result.passed == result.samples else "some"
-    return _OUTCOMES[share]
-
-
-def _cell(result: ProblemResult) -> str:
-    outcome = _outcome(result)
-    mark = outcome.mark or result.task_id.rpartition("/")[2]
-    title = f"{result.task_id}: {result.passed} of {result.samples} passed"
-    return f'<a class="{outcome.style}" href="#{_anchor(result.task_id)}" title="{text(title)}">{text(mark)}</a>'
-
-
-def _filter(passed: int, total: int) -> str:
-    choices = (("", f"All {total}"), ("passed", f"Solved {passed}"), ("failed", f"Not solved {total - passed}"))
-    buttons = (
-        f'<button type="button" value="{value}" aria-pressed="{str(not value).lower()}">{label}</button>'
-        for value, label in choices
-    )
-    return f'<div class="filter">{"".join(buttons)}</div>'
-
-
-def _table_row(result: ProblemResult, problems: Mapping[str, Problem]) -> str:
-    word = _outcome(result).word
-    name = problems[result.task_id].entry_point if result.task_id in problems else ""
-    reasons = "; ".join(reason[:160] for reason in result.results[:3])
-    return (
-        f'<tr id="{_anchor(result.task_id)}" data-verdict="{word}"><td>{text(result.task_id)}</td>'
-        f'<td class="wide-only">{text(name)}</td><td class="n">{result.passed} / {result.samples}</td>'
-        f'<td class="wrap v-{word}">{text(reasons)}</td></tr>'
-    )
-
-
-def _anchor(task_id: str) -> str:
-    return "p-" + "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in task_id)
-
-
-def _answers(record: RunRecord, problems: Mapping[str, Problem]) -> str:
-    settings = _settings(record)
-    blocks = "".join(_answer(sample, problems) for sample in _chosen(record.samples))
-    blocks = blocks.replace("<details ", "<details open ", 1)
-    return f"<h2>A few answers</h2>{blocks}{settings}"
-
-
-def _chosen(samples: tuple[ScoredSample, ...]) -> list[ScoredSample]:
-    """Take passed answers, and failed ones of different kinds."""
-    passed = [sample for sample in samples if sample.verdict and sample.verdict.passed]
-    others: dict[str, ScoredSample] = {}
-    for sample in samples:
-        if not (sample.verdict and sample.verdict.passed):
-            others.setdefault(sample.verdict.result if sample.verdict else sample.task_id, sample)
-    return [*passed[:_SHOWN_OF_EACH], *list(others.values())[:_SHOWN_OF_EACH]]
-
-
-def _answer(sample: ScoredSample, problems: Mapping[str, Problem]) -> str:
-    problem = problems.get(sample.task_id)
-    word = "not scored" if sample.verdict is None else sample.verdict.result
-    style = "passed" if sample.verdict and sample.verdict.passed else "failed"
-    name = f" <code>{text(problem.entry_point)}</code>" if problem else ""
-    ended = f", ended by {sample.finish_reason}" if sample.finish_reason else ""
-    parts = [
-        code("Prompt", problem.prompt) if problem else "",
-        code(f"Answer{ended}", sample.answer),
-        code("Completion that was tested", sample.completion) if sample.completion != sample.answer else "",
-    ]
-    return (
-        f'<details class="card"><summary>{text(sample.task_id)}{name} <span class="v-{style}">{text(word[:200])}</span>'
-        f"</summary>{''.join(parts)}</details>"
-    )
-
-
-def _settings(record: RunRecord) -> str:
-    if not record.settings:
+def problems_section(record: RunRecord, asked: Mapping[str, Asked]) -> str:
+    """Return every problem with its prompt, answers and verdicts."""
+    if not record.samples:
         return ""
-    table = facts(flattened(record.settings))
-    return f'<details class="card"><summary>How they were generated</summary>{table}</details>'
+    settings = facts(flattened(record.settings)) if record.settings else ""
+    how = f'<details class="card"><summary>How they were generated</summary>{settings}</details>' if settings else ""
+    return f"<h2>Problems and answers</h2>{folded(_items(record), asked)}{how}"
+
+
+def score_bars(record: RunRecord) -> str:
+    """Return pass@k, and the smallest k by each label that tells problems apart."""
+    note = f"{len(record.problems)} problems"
+    totals = [Rate(f"pass@{k}", value, error, note) for k, (value, error) in record.scores.items()]
+    groups = (record.summary.get("scores") or {}).get("groups") or {}
+    cards = [_group(label, rates) for label, rates in groups.items() if len(rates) > 1]
+    return (rate_bars("All problems", totals) if totals else "") + "".join(cards)
+
+
+def _group(label: str, rates: Mapping[str, Mapping[str, Any]]) -> str:
+    bars, title = [], label.replace("_", " ")
+    for name, rate in rates.items():
+        for measure, value in list(rate["pass_at_k"].items())[:1]:
+            title = f"{measure} by {label.replace('_', ' ')}"
+            bars.append(Rate(name, value, rate["standard_error"][measure], f"{rate['problems']} problems"))
+    return rate_bars(title, bars) if bars else ""
+
+
+def _kinds(record: RunRecord) -> str:
+    counts = Counter(label for sample in record.samples for label in sample.labels)
+    kinds = [(label, count) for label, count in counts.most_common() if label not in _ASIDE]
+    return count_bars("Answers", [*kinds, *((label, counts[label]) for label in _ASIDE)], len(record.samples))
+
+
+def _items(record: RunRecord) -> list[Item]:
+    return [_item(task_id, samples) for task_id, samples in record.answers.items()]
+
+
+def _item(task_id: str, samples: Sequence[ScoredSample]) -> Item:
+    passed = sum(sample.passed for sample in samples)
+    scored = any(sample.verdict for sample in samples)
+    style, mark = ("none", "") if not passed else ("all", "✓") if passed == len(samples) else ("some", "·")
+    solved = ("solved" if passed else "not solved",) if scored else ()
+    kinds = dict.fromkeys(label for sample in samples for label in sample.labels if label != "passed")
+    said = verdict(samples[0]) if len(samples) == 1 else tally(samples)
+    return Item(task_id, style, mark, (*solved, *kinds), said, answers(samples, "Answer"))
+
+
+def tally(samples: Sequence[ScoredSample]) -> str:
+    """Return how many of the samples passed."""
+    passed = sum(sample.passed for sample in samples)
+    return f'<span class="v-{"passed" if passed else "failed"}">{passed} of {len(samples)} passed</span>'

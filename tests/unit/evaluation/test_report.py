@@ -11,7 +11,7 @@ import pytest
 
 from mindcode.evaluation.report.charts import Series, Size, line_chart, short, smoothed, thinned, ticks
 from mindcode.evaluation.report.collect import collect
-from mindcode.evaluation.report.page import render
+from mindcode.evaluation.report.page import render, render_comparison
 from mindcode.evaluation.tasks.humaneval import load_problems
 from mindcode.utils.errors import UserError
 
@@ -81,7 +81,7 @@ def test_the_page_tells_what_happened(run: Path) -> None:
         "CPU",
     ):
         assert expected in page
-    assert page.count('data-verdict="passed"') == 1 and page.count('data-verdict="failed"') == 163
+    assert page.count('data-labels="solved"') == 1 and page.count('data-labels="not solved|') == 163
 
 
 def test_the_page_loads_nothing_and_runs_only_its_own_script(run: Path) -> None:
@@ -160,6 +160,86 @@ def test_unusable_input_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(UserError, match=r"manifest\.json: not JSON"):
         collect(tmp_path)
+
+
+def evaluated(folder: Path, verdicts: dict[str, list[str]]) -> Path:
+    """Write what the report reads of a run folder of `mindcode evaluate`: task_id -> the kinds of its answers."""
+    folder.mkdir()
+    rows = [
+        {
+            "task_id": name,
+            "sample": number,
+            "solution": f"{kind} {number}",
+            "answer": "" if kind == "error" else HOSTILE,
+        }
+        | {"passed": kind == "passed", "result": kind, "kind": kind, "finish_reason": "length"}
+        for name, kinds in verdicts.items()
+        for number, kind in enumerate(kinds)
+    ]
+    write_lines(folder / "samples.jsonl_results.jsonl", rows)
+    rate = {"pass_at_k": {"pass@2": 0.5}, "standard_error": {"pass@2": 0.25}, "problems": 2}
+    groups = {"language": {"rust": rate, "go": rate}, "bug_type": {"missing logic": rate}}
+    configuration = {"task": {"name": "humanevalfix"}, "model": {"name": HOSTILE}}
+    summary = {"configuration": configuration, "scores": {"pass_at_k": {"pass@2": 0.5}, "groups": groups}}
+    summary |= {"left_out": {"java": "no javac"}, "protections": "locked in"}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    turns = [{"role": "user", "content": "Mend it."}, {"role": "assistant", "content": "fn"}]
+    entry = {"language": "rust", "entry_point": "mean", "input_conversation": turns}
+    results = {str(number): {"task_id": name, **entry} for number, name in enumerate(verdicts)}
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def test_the_run_folder_of_an_evaluation(tmp_path: Path) -> None:
+    verdicts = {"Rust/0": ["passed", "wrong"], "Rust/1": ["error", "timed out"], "Rust/10": ["does not compile"] * 2}
+    page = render(collect(evaluated(tmp_path / "run", verdicts)), {})
+    outline_of(page)
+    for expected in (
+        "humanevalfix pass@2",
+        "1 of 3 problems solved, n = 2",
+        "pass@2 by language",
+        "50.0 % ± 25.0",
+        "java is left out: no javac",
+        'data-labels="solved|cut off|wrong"',
+        'data-labels="not solved|error|cut off|empty|timed out"',
+        "1 of 2 passed",
+        "Prompt, user</div><pre>Mend it.</pre>",
+        "(empty)",
+        "locked in",
+    ):
+        assert expected in page, expected
+    assert "by bug type" not in page, "a label that all problems share tells nothing"
+    assert "No training here" not in page and "No manifest" not in page and HOSTILE not in page
+
+
+def test_equal_answers_are_shown_once_and_one_of_each_kind_is(tmp_path: Path) -> None:
+    folder = evaluated(tmp_path / "run", {"Rust/0": ["wrong"] * 30 + ["timed out"]})
+    page = render(collect(folder), {})
+    assert "21 other answers" in page and 'v-failed">timed out' in page
+    rows = [{"task_id": "Rust/0", "completion": "x", "passed": False, "result": "failed: y"} for _ in range(7)]
+    write_lines(folder / "samples.jsonl_results.jsonl", rows)
+    assert "Answer, 7 times" in render(collect(folder), {})
+
+
+def test_two_runs_beside_each_other(tmp_path: Path) -> None:
+    before = {"Rust/0": ["wrong"], "Rust/1": ["passed"], "Rust/2": ["passed"], "Rust/3": ["wrong"]}
+    after = {"Rust/0": ["passed"], "Rust/1": ["error"], "Rust/2": ["passed"], "Rust/4": ["wrong"]}
+    first, second = collect(evaluated(tmp_path / "old", before)), collect(evaluated(tmp_path / "new", after))
+    page = render_comparison(first, second, {})
+    outline_of(page)
+    assert HOSTILE not in page and "old → new" in page and "Only in old: 1 of its problems." in page
+    for task_id, word in (("Rust-0", "gained"), ("Rust-1", "lost"), ("Rust-2", "equal")):
+        assert f'id="p-{task_id}" data-labels="{word}"' in page
+    assert "<b>+0.0</b>" in page
+
+
+def test_runs_that_cannot_be_compared(run: Path, tmp_path: Path) -> None:
+    scored = collect(evaluated(tmp_path / "one", {"Rust/0": ["passed"]}))
+    with pytest.raises(UserError, match="no problem in common"):
+        render_comparison(scored, collect(run), {})
+    (run / "samples.jsonl_results.jsonl").unlink()
+    with pytest.raises(UserError, match="not scored yet"):
+        render_comparison(scored, collect(run), {})
 
 
 @pytest.mark.parametrize("points", [((1.0, 2.0),), ((1.0, 2.0), (2.0, 2.0)), ((0.0, 0.0),), ((1.0, 1e-9), (9.0, 3e-9))])
