@@ -26,14 +26,18 @@ def rate_bars(title: str, rates: Sequence[Rate]) -> str:
         _row(rate, f"{100 * rate.value:.1f} % ± {100 * rate.error:.1f}", _whisker(rate.value, rate.error))
         for rate in rates
     )
-    return f'<div class="card"><h3>{text(title)}</h3><div class="rates">{rows}</div></div>'
+    return _card(title, rows)
 
 
-def count_bars(title: str, counts: Sequence[tuple[str, int]], total: int) -> str:
-    """Return a card with a bar for each count, as a share of `total`."""
+def count_bars(title: str, counts: Sequence[tuple[str, int]], total: int, note: str) -> str:
+    """Return a card with a bar for each count, as a share of `total`, and a note below."""
     rates = [Rate(name, count / total, 0.0, f"{100 * count / total:.1f} %", _style(name)) for name, count in counts]
     rows = "".join(_row(rate, str(count), "") for rate, (_, count) in zip(rates, counts, strict=True))
-    return f'<div class="card"><h3>{text(title)}</h3><div class="rates">{rows}</div></div>'
+    return _card(title, rows + f'<p class="soft">{text(note)}</p>')
+
+
+def _card(title: str, rows: str) -> str:
+    return f'<div class="card"><h3>{text(title)}</h3>{rows}</div>'
 
 
 def _style(kind: str) -> str:

@@ -6,13 +6,14 @@ html = comparison(first, second, asked)
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import mean, stdev
 
 from mindcode.evaluation.report.bars import Rate, rate_bars
 from mindcode.evaluation.report.collect import Asked, RunRecord, ScoredSample
 from mindcode.evaluation.report.markup import missing, text, tile
 from mindcode.evaluation.report.problems import Item, answers, folded, kind, squares
-from mindcode.evaluation.report.score import tally
+from mindcode.evaluation.report.score import rates_by_label, tally
 from mindcode.utils.errors import UserError
 
 _GAINED, _LOST, _EQUAL = "gained", "lost", "equal"
@@ -64,15 +65,21 @@ def _only(first: RunRecord, second: RunRecord) -> str:
 
 
 def _bars(first: RunRecord, second: RunRecord) -> str:
-    """A card for each k that both have."""
-    cards = []
+    """A card for each k and each label that both have, with the runs' bars below each other."""
+    cards = {}
     for k in first.scores.keys() & second.scores.keys():
-        rates = [
-            Rate(record.name, *record.scores[k], f"{len(record.problems)} problems", style)
-            for record, style in ((first, ""), (second, "second"))
-        ]
-        cards.append(rate_bars(f"pass@{k}", rates))
-    return "".join(cards)
+        pair = (Rate(record.name, *record.scores[k], f"{len(record.problems)} problems") for record in (first, second))
+        cards[f"pass@{k}"] = _coloured(*pair)
+    ours, theirs = rates_by_label(first), rates_by_label(second)
+    for title in ours.keys() & theirs.keys():
+        others = {rate.name: rate for rate in theirs[title]}
+        pairs = [(rate, others[rate.name]) for rate in ours[title] if rate.name in others]
+        cards[title] = [rate for pair in pairs for rate in _coloured(*pair)]
+    return "".join(rate_bars(title, rates) for title, rates in sorted(cards.items()) if rates)
+
+
+def _coloured(before: Rate, after: Rate) -> list[Rate]:
+    return [before, replace(after, style="second")]
 
 
 def _item(name: str, first: RunRecord, second: RunRecord) -> Item:

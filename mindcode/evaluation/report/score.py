@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mindcode.evaluation.report.bars import Rate, count_bars, rate_bars
 from mindcode.evaluation.report.collect import Asked, RunRecord, ScoredSample
@@ -55,27 +54,32 @@ def problems_section(record: RunRecord, asked: Mapping[str, Asked]) -> str:
 
 
 def score_bars(record: RunRecord) -> str:
-    """Return pass@k, and the smallest k by each label that tells problems apart."""
+    """Return pass@k of all problems, and the smallest k by each label."""
     note = f"{len(record.problems)} problems"
     totals = [Rate(f"pass@{k}", value, error, note) for k, (value, error) in record.scores.items()]
+    cards = {"All problems": totals, **rates_by_label(record)}
+    return "".join(rate_bars(title, rates) for title, rates in cards.items() if rates)
+
+
+def rates_by_label(record: RunRecord) -> dict[str, list[Rate]]:
+    """Return the rates of the smallest k as {"pass@1 by language": [...]}."""
     groups = (record.summary.get("scores") or {}).get("groups") or {}
-    cards = [_group(label, rates) for label, rates in groups.items() if len(rates) > 1]
-    return (rate_bars("All problems", totals) if totals else "") + "".join(cards)
-
-
-def _group(label: str, rates: Mapping[str, Mapping[str, Any]]) -> str:
-    bars, title = [], label.replace("_", " ")
-    for name, rate in rates.items():
-        for measure, value in list(rate["pass_at_k"].items())[:1]:
-            title = f"{measure} by {label.replace('_', ' ')}"
-            bars.append(Rate(name, value, rate["standard_error"][measure], f"{rate['problems']} problems"))
-    return rate_bars(title, bars) if bars else ""
+    measure = f"pass@{min(record.scores, default=1)}"
+    return {
+        f"{measure} by {label.replace('_', ' ')}": [
+            Rate(name, rate["pass_at_k"][measure], rate["standard_error"][measure], f"{rate['problems']} problems")
+            for name, rate in rates.items()
+            if measure in rate["pass_at_k"]
+        ]
+        for label, rates in groups.items()
+    }
 
 
 def _kinds(record: RunRecord) -> str:
     counts = Counter(label for sample in record.samples for label in sample.labels)
     kinds = [(label, count) for label, count in counts.most_common() if label not in _ASIDE]
-    return count_bars("Answers", [*kinds, *((label, counts[label]) for label in _ASIDE)], len(record.samples))
+    aside = ", ".join(f"{counts[label]} {label}" for label in _ASIDE)
+    return count_bars("Answers", kinds, len(record.samples), f"Of all {len(record.samples)}: {aside}.")
 
 
 def _items(record: RunRecord) -> list[Item]:
