@@ -53,5 +53,7 @@ def _row(rate: Rate, value: str, whisker: str) -> str:
 
 
 def _whisker(value: float, error: float) -> str:
+    if not error:
+        return ""
     low, high = max(0.0, value - error), min(1.0, value + error)
     return f'<i style="left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%"></i>'

@@ -55,7 +55,7 @@ def _difference(first: RunRecord, second: RunRecord, common: Sequence[str]) -> s
     differences = [_share(theirs[name]) - _share(ours[name]) for name in common]
     error = stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
     note = f"points over {len(common)} problems, ± {100 * error:.1f} (standard error, problem by problem)"
-    return tile("pass@1", f"{100 * mean(differences):+.1f}", note)
+    return tile("pass@1", f"{100 * mean(differences):+.1f}".replace("-", "−"), note)
 
 
 def _only(first: RunRecord, second: RunRecord) -> str:
@@ -73,13 +73,19 @@ def _bars(first: RunRecord, second: RunRecord) -> str:
     ours, theirs = rates_by_label(first), rates_by_label(second)
     for title in ours.keys() & theirs.keys():
         others = {rate.name: rate for rate in theirs[title]}
-        pairs = [(rate, others[rate.name]) for rate in ours[title] if rate.name in others]
+        pairs = [
+            (_named(rate, first), _named(others[rate.name], second)) for rate in ours[title] if rate.name in others
+        ]
         cards[title] = [rate for pair in pairs for rate in _coloured(*pair)]
     return "".join(rate_bars(title, rates) for title, rates in sorted(cards.items()) if rates)
 
 
 def _coloured(before: Rate, after: Rate) -> list[Rate]:
     return [before, replace(after, style="second")]
+
+
+def _named(rate: Rate, record: RunRecord) -> Rate:
+    return replace(rate, note=f"{record.name}, {rate.note}")
 
 
 def _item(name: str, first: RunRecord, second: RunRecord) -> Item:

@@ -70,8 +70,8 @@ def _answer(sample: ScoredSample, times: int, whose: str) -> str:
     often = f", {times} times" if times > 1 else ""
     ended = f", ended by {sample.finish_reason}" if sample.finish_reason else ""
     words = sample.answer if sample.answer.strip() else "(empty)"
-    tested = code("Program that was tested", sample.program) if sample.program.strip() != sample.answer.strip() else ""
-    return f'{code(f"{whose}{often}{ended}", words)}{tested}<p class="verdict">{verdict(sample)}</p>'
+    tested = code("What was tested", sample.program) if sample.program.strip() != sample.answer.strip() else ""
+    return f'<p class="verdict">{verdict(sample)}</p>{code(f"{whose}{often}{ended}", words)}{tested}'
 
 
 def verdict(sample: ScoredSample) -> str:
