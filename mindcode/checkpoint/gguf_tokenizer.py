@@ -14,10 +14,10 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers, p
 from tokenizers.models import BPE
 
 from mindcode.checkpoint.gguf_file import read_gguf
-from mindcode.checkpoint.json_file import write_json
 from mindcode.checkpoint.wire import FIXED32, encode_varint, integer_field, span_field
 from mindcode.utils.atomic import atomic_open, atomic_path
 from mindcode.utils.errors import UserError
+from mindcode.utils.json_file import write_json
 from mindcode.utils.log import get_logger
 from mindcode.utils.lookup import lookup
 

@@ -19,7 +19,6 @@ from mindcode.checkpoint.convert import (
 )
 from mindcode.checkpoint.dtypes import FORMATS
 from mindcode.checkpoint.hf_config import config_to_hf
-from mindcode.checkpoint.json_file import write_json
 from mindcode.checkpoint.names import EMBEDDING, translate
 from mindcode.checkpoint.place import check_folder
 from mindcode.checkpoint.sidecar import copy_tokenizer
@@ -29,6 +28,7 @@ from mindcode.checkpoint.targets import open_shards
 from mindcode.config.loader import load_config
 from mindcode.utils.atomic import atomic_dir
 from mindcode.utils.errors import UserError
+from mindcode.utils.json_file import write_json
 from mindcode.utils.log import get_logger
 
 

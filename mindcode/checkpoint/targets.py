@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from mindcode.checkpoint.ckpt_file import CkptWriter
-from mindcode.checkpoint.json_file import write_json
 from mindcode.checkpoint.safetensors_file import SafetensorsWriter, TensorSpec
+from mindcode.utils.json_file import write_json
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"

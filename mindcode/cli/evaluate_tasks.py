@@ -133,7 +133,7 @@ def print_outcome(name: str, outcome: "Outcome") -> None:
 def finish(arguments: argparse.Namespace, outcomes: "Mapping[str, Outcome]") -> None:
     """Write --metric_output_path and print the last line: `pass@1: 0.1234`, or with several tasks also their names."""
     from mindcode.evaluation.runner.bigcode import metrics_object
-    from mindcode.evaluation.runner.run_files import write_json
+    from mindcode.utils.json_file import write_json
 
     scores = {name: outcome.score for name, outcome in outcomes.items()}
     if arguments.metric_output_path:

@@ -18,10 +18,7 @@ def count(text: str) -> int:
 
 def number(text: str) -> float:
     """Return a number from 0 up."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a number from 0 up")
     return value
@@ -29,10 +26,7 @@ def number(text: str) -> float:
 
 def seconds(text: str) -> float:
     """Return a limit of time."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not 0 < value < 3600:
         raise argparse.ArgumentTypeError(f"{text!r}, expected seconds above 0 and below 3600")
     return value
@@ -67,6 +61,13 @@ def settings(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"{text!r}, expected arg1=val1,arg2=val2 or a dictionary")
     return value
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _pairs(text: str) -> dict[str, Any]:

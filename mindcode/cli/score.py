@@ -95,10 +95,11 @@ def _score_references(arguments: argparse.Namespace, name: str, options: "TaskOp
 
 def _score_run(arguments: argparse.Namespace, options: "TaskOptions") -> "dict[str, Outcome]":
     from mindcode.cli.evaluate_tasks import whole_task
-    from mindcode.evaluation.runner.run_files import RunFolder, read_object, recorded_task
+    from mindcode.evaluation.runner.run_files import RunFolder, recorded_task
+    from mindcode.utils.json_file import read_json
 
     folder = RunFolder(arguments.run_dir)
-    recorded, made_with = recorded_task(read_object(folder.summary))
+    recorded, made_with = recorded_task(read_json(folder.summary))
     name = arguments.task[0] if arguments.task else recorded
     if not name:
         raise UserError(f"{folder.summary}: names no task; give --task NAME")
@@ -128,8 +129,9 @@ def _request(arguments: argparse.Namespace, whole: "Task[Any]", options: "TaskOp
 def _scored(request: "ScoreRequest", stored: "Sequence[Stored]", results: Path) -> "Outcome":
     from mindcode.cli.evaluate_tasks import print_outcome
     from mindcode.evaluation.runner.recording import scored_summary
-    from mindcode.evaluation.runner.run_files import summary_object, write_json
+    from mindcode.evaluation.runner.run_files import summary_object
     from mindcode.evaluation.runner.score import score_samples, summary_path
+    from mindcode.utils.json_file import write_json
 
     outcome = score_samples(request, stored, results)
     configuration = {"task": {"name": request.task.name}}

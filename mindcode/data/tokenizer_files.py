@@ -1,11 +1,11 @@
 """What lies beside a tokenizer: which file holds it, its begin, end and padding pieces, its chat template."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mindcode.utils.errors import UserError, not_utf8
+from mindcode.utils.json_file import read_json
 
 MODEL_NAME, JSON_NAME = "tokenizer.model", "tokenizer.json"
 CONFIG_NAME, OLD_CONFIG_NAME, TEMPLATE_NAME = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
@@ -31,7 +31,7 @@ def find_tokenizer(path: Path) -> TokenizerFiles:
     Raises UserError when there is none, or when a neighbour cannot be read.
     """
     file = _tokenizer_file(Path(path))
-    config = {**_read_object(file.parent / OLD_CONFIG_NAME), **_read_object(file.parent / CONFIG_NAME)}
+    config = _settings(file.parent / OLD_CONFIG_NAME) | _settings(file.parent / CONFIG_NAME)
     add_bos = config.get("add_bos_token")
     return TokenizerFiles(
         path=file,
@@ -58,16 +58,8 @@ def _tokenizer_file(path: Path) -> Path:
     return path
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
+def _settings(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
 
 
 def _piece(config: dict[str, Any], key: str) -> str | None:

@@ -6,9 +6,7 @@ Every function of the stub returns 0 and nothing that it "computes" means anythi
 It is found by the children of a dry run (environment.py) and by nobody else.
 """
 
-import fcntl
 import hashlib
-import os
 import platform
 import re
 import subprocess
@@ -18,9 +16,12 @@ from pathlib import Path
 from mindcode.dryrun import cann, wheel
 from mindcode.runtime.simulation import MARKER
 from mindcode.utils.atomic import atomic_dir
+from mindcode.utils.cache import cache_folder, locked
 from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
 
+STUBS = "cann-stub"
+"""What the folder of the stubs is called in the cache."""
 HOME, LIBRARIES, PYTHON = "latest", "lib64", "python"
 """The stub's folder, and folders in it: MindSpore cuts the loader's path to CANN's libraries at the word latest."""
 _DATA = re.compile(r"_ZT[VIST]|_ZG[VR]")
@@ -36,24 +37,16 @@ def ensure_stub() -> Path:
     """
     mindspore = wheel.mindspore_folder()
     libraries = wheel.ascend_libraries(mindspore)
-    folder = cache_folder() / _fingerprint(libraries)
+    folder = cache_folder(STUBS) / _fingerprint(libraries)
     if folder.is_dir():
         return folder / HOME
     wheel.check_tools()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder.parent):
         if not folder.is_dir():
             get_logger().info("building a stub of CANN, once for this MindSpore: %s", folder)
             with atomic_dir(folder) as new:
                 _build(new / HOME, mindspore, libraries)
     return folder / HOME
-
-
-def cache_folder() -> Path:
-    """Return where stubs are kept: under XDG_CACHE_HOME, or ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "mindcode" / "cann-stub"
 
 
 def _fingerprint(libraries: Sequence[Path]) -> str:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from mindcode.evaluation.types import Problem, Prompt
 
-_FENCE = re.compile(r"```[^\n]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+FENCE = re.compile(r"```[^\n]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+"""A fenced block, or the beginning of one that the text does not end."""
 _CODE_START = re.compile(r"^(?:def|async def|class|import|from|@)\s*\S", re.MULTILINE)
 _UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _EMPTY_BODY = "    pass\n"
@@ -70,12 +71,12 @@ def _extracted(problem: Problem, prompt: Prompt, answer: str) -> str:
         program = _needed_part(source, problem)
         if program:
             return _as_body(problem, program) or _as_replacement(problem, program)
-    return _cut(_plain_rest(problem, prompt, text), prompt.stop)
+    return cut(_plain_rest(problem, prompt, text), prompt.stop)
 
 
 def _programs(text: str, fenced: bool) -> Iterator[str]:
     """Yield stretches of `text` that may be the program, the likeliest first."""
-    blocks = [match.group(1) for match in _FENCE.finditer(text)] if fenced else []
+    blocks = [match.group(1) for match in FENCE.finditer(text)] if fenced else []
     yield from (_longest_program(block) for block in blocks)
     yield _longest_program(text)
     yield from (_longest_program(text[match.start() :]) for match in _CODE_START.finditer(text))
@@ -200,12 +201,13 @@ def _as_replacement(problem: Problem, program: str) -> str:
 
 def _plain_rest(problem: Problem, prompt: Prompt, text: str) -> str:
     """Return what to try when the answer does not define the function: the first block, or what follows the prompt."""
-    block = _FENCE.search(text) if prompt.messages else None
+    block = FENCE.search(text) if prompt.messages else None
     rest = block.group(1) if block else text
     return rest.removeprefix(problem.prompt).removeprefix(prompt.text)
 
 
-def _cut(text: str, stops: tuple[str, ...]) -> str:
+def cut(text: str, stops: tuple[str, ...]) -> str:
+    """Return what stands before the first of the stop strings."""
     positions = [text.find(stop) for stop in stops if stop in text]
     return text[: min(positions)] if positions else text
 

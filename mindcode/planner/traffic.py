@@ -64,7 +64,8 @@ class _Stage:
     def stream(self) -> list[Message]:
         """Around the products of a layer: what they need is gathered, what they give is summed."""
         layers = layers_of_stages(self.config)[self.stage]
-        choices = Counter(recompute_of_layers(self.config)[layer] for layer in layers)
+        recomputed = recompute_of_layers(self.config)
+        choices = Counter(recomputed[layer] for layer in layers)
         whole, norms = choices[Recompute.ALL], choices[Recompute.NORMS]
         if not self.sizes.is_sliced:
             return [self._streams("AllReduce", "layers", 4 * len(layers) + whole)]

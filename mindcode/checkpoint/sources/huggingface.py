@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mindcode.checkpoint.hf_config import config_from_hf
-from mindcode.checkpoint.json_file import read_json
 from mindcode.checkpoint.names import EMBEDDING, Dialect, is_rotary_table, translate
 from mindcode.checkpoint.safetensors_file import read_safetensors
 from mindcode.checkpoint.sources.types import Source
 from mindcode.checkpoint.tensors import LazyTensor
 from mindcode.checkpoint.torch_file import read_torch
 from mindcode.utils.errors import UserError
+from mindcode.utils.json_file import read_json
 
+_REMEDY = "; fetch it again"
 _READERS = {".safetensors": read_safetensors, ".bin": read_torch}
 _SINGLE_NAMES = ("model.safetensors", "pytorch_model.bin")
 _INDEX_NAMES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -39,7 +40,7 @@ def open_hugging_face(path: Path) -> Source:
         elif not is_rotary_table(name):
             unknown.append(name)
     config_file = folder / "config.json"
-    config = config_from_hf(read_json(config_file), config_file) if config_file.is_file() else None
+    config = config_from_hf(read_json(config_file, _REMEDY), config_file) if config_file.is_file() else None
     return Source(path, config, ours, tuple(unknown), tuple(files))
 
 
@@ -57,7 +58,7 @@ def _index_of(path: Path, folder: Path) -> Path | None:
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    weight_map = read_json(index).get("weight_map")
+    weight_map = read_json(index, _REMEDY).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise UserError(f"{index}: no weight_map in it; fetch it again")
     return {str(name): str(file) for name, file in weight_map.items()}

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mindcode.checkpoint.json_file import read_json
 from mindcode.checkpoint.names import EMBEDDING, HEAD, is_rotary_table, translate
 from mindcode.checkpoint.sources.types import Source
 from mindcode.checkpoint.stated_sizes import stated_sizes
@@ -17,6 +16,7 @@ from mindcode.checkpoint.tensors import LazyTensor, in_half_rotation, joined_col
 from mindcode.checkpoint.torch_file import read_torch
 from mindcode.config.model_schema import ModelConfig
 from mindcode.utils.errors import UserError
+from mindcode.utils.json_file import read_json
 
 _BY_COLUMNS = ("attention.wo.weight", "feed_forward.w2.weight")
 _LLAMA3_LENGTH = 8192
@@ -37,7 +37,7 @@ def open_meta(path: Path) -> Source:
         different = sorted(set(shard) ^ set(shards[0]))
         if different:
             raise UserError(f"{file}: {different[0]!r} is not in every shard; fetch all of them again")
-    params = _Params(read_json(params_file), params_file)
+    params = _Params(read_json(params_file, "; fetch it again"), params_file)
     joined: dict[str, LazyTensor] = {}
     unknown = []
     for name in shards[0]:

@@ -4,14 +4,10 @@ The hash covers this package's part and the version of the compiler. A build tha
 and is made again. A build that nobody has used for a month is removed when a new one is made.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,22 +15,18 @@ from mindcode.evaluation.execution.assembly.program import DATA, Commands
 from mindcode.evaluation.execution.assembly.tools import call, find_tool
 from mindcode.evaluation.execution.languages import LANGUAGES, Language
 from mindcode.utils.atomic import atomic_open
+from mindcode.utils.cache import cache_folder, locked
 
+BUILDS = "languages"
+"""What the folder of the builds is called in the cache."""
 _KEPT_SECONDS = 30 * 24 * 3600
-
-
-def cache_folder() -> Path:
-    """Return where builds are kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "mindcode" / "languages"
 
 
 def commands_of(name: str) -> Commands:
     """Return how programs of a language are compiled and run, built if need be. Raises NotBuiltError."""
     language = LANGUAGES[name]
-    folder = cache_folder() / f"{name}-{_hash(language)}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    folder = cache_folder(BUILDS) / f"{name}-{_hash(language)}"
+    with locked(folder):
         stored = folder / "commands.json"
         if not stored.exists():
             _build(language, folder)
@@ -74,10 +66,3 @@ def _hash(language: Language) -> str:
     parts = [find_tool(tool).encode(), call(tool, *arguments).encode()]
     parts += [path.read_bytes() for folder in (DATA, DATA.parent) for path in sorted(folder.glob("*.*"))]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -9,7 +9,6 @@ python -m mindcode.evaluation.execution.host SOCKET_DESCRIPTOR [FOLDER_TO_READ .
 """
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -18,13 +17,16 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mindcode.evaluation.execution import namespaces
 from mindcode.evaluation.execution.candidate import serve
+from mindcode.evaluation.execution.kernel import works_in_a_child
 from mindcode.evaluation.execution.limits import (
     Limits,
     Rights,
+    adopt_orphans,
     become,
     confine,
     empty_environment,
@@ -35,7 +37,6 @@ from mindcode.evaluation.execution.programs import run_program
 from mindcode.evaluation.execution.system_calls import restrict
 from mindcode.evaluation.execution.values import receive
 
-_PR_SET_CHILD_SUBREAPER = 36
 _MESSAGE_BYTES = 4096
 _FIRST_PROCESS, _EVERYBODY = 1, -1
 # What solutions import most; a child inherits them loaded. Every library that is mapped makes a fork dearer: those that
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
     """Serve samples until the judge closes the socket."""
     control = socket.socket(fileno=int(arguments[0]))
     rights = find_rights(arguments[1:])
-    held = {"user": rights.other_user, "calls": _can_restrict(rights)}
+    held = {"user": rights.other_user, "calls": works_in_a_child(partial(_restricts, rights))}
     protections = (*(name for name, holds in held.items() if holds), *namespaces.enter())
     hide_memory()
     for module in _PRELOADED.split():
@@ -67,8 +68,7 @@ def main(arguments: list[str]) -> int:
     owns_scratch = "files" in protections
     scratch = namespaces.SCRATCH if owns_scratch else os.environ.get("TMPDIR", "/tmp")
     empty_environment()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     # what the collector does not touch stays shared with the children
     gc.freeze()
     cell = _Cell(control, rights, scratch, owns_scratch)
@@ -80,15 +80,9 @@ def main(arguments: list[str]) -> int:
         _one_sample(cell, Limits(**json.loads(message)), descriptors)
 
 
-def _can_restrict(rights: Rights) -> bool:
-    child = os.fork()
-    if child == 0:
-        try:
-            become(rights)
-            os._exit(0 if restrict() else 1)
-        finally:
-            os._exit(1)
-    return os.waitpid(child, 0)[1] == 0
+def _restricts(rights: Rights) -> bool:
+    become(rights)
+    return restrict()
 
 
 def _one_sample(cell: _Cell, limits: Limits, descriptors: list[int]) -> None:

@@ -8,8 +8,11 @@ import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
+
+from mindcode.evaluation.execution.kernel import prctl, works_in_a_child
 
 _MIB = 1024 * 1024
 _FIRST_UNPRIVILEGED_USER = 60_000
@@ -20,6 +23,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 
@@ -109,10 +113,7 @@ def find_rights(needed: Sequence[str] = ()) -> Rights:
     user = _FIRST_UNPRIVILEGED_USER + os.getpid() % 5000
     folders = [path for path in (*sys.path, *needed) if path and Path(path).is_dir()]
     for rights in (Rights(user), Rights(user, _READ_ANY_FILE)):
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if _can_read_with(rights, folders) else 1)
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+        if works_in_a_child(partial(_can_read_with, rights, folders)):
             return rights
     return Rights(os.geteuid())
 
@@ -123,7 +124,7 @@ def become(rights: Rights) -> None:
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if rights.other_user:
-        libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        prctl(_PR_SET_KEEPCAPS, 1)
         os.setgroups([])
         os.setgid(rights.user)
         os.setuid(rights.user)
@@ -131,32 +132,31 @@ def become(rights: Rights) -> None:
     sets = struct.pack("6I", *[rights.capabilities] * 3, 0, 0, 0)
     if libc.capset(header, sets) != 0:
         raise OSError(ctypes.get_errno(), "capset")
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def share_rights() -> None:
     """Let the programs that the calling process starts read what it can read, until it becomes somebody else."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH)
 
 
 def hide_memory() -> None:
     """Let no process of the same user read or trace the calling one."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    prctl(_PR_SET_DUMPABLE, 0)
 
 
 def end_with_parent() -> None:
     """Have the kernel kill the calling process when its parent ends, however that happens."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all descendants whose own one ends, so that they can be found."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _can_read_with(rights: Rights, folders: list[str]) -> bool:
-    try:
-        become(rights)
-        for folder in folders:
-            os.listdir(folder)
-    except (OSError, AttributeError):
-        return False
+    become(rights)
+    for folder in folders:
+        os.listdir(folder)
     return True

@@ -4,13 +4,14 @@ They need root, or a kernel that lets users make namespaces of their own; elsewh
 of linux/sched.h and linux/mount.h.
 """
 
-import contextlib
 import ctypes
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from mindcode.evaluation.execution.kernel import works_in_a_child
 from mindcode.evaluation.execution.limits import end_with_parent
 
 SCRATCH = "/dev/shm"
@@ -34,7 +35,8 @@ def enter() -> tuple[str, ...]:
     kernel ends all others. Raises nothing: what the kernel does not allow is not in the result.
     """
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-    if libc is None or not _is_allowed(libc):
+    # some systems make the namespaces and then refuse what they are for
+    if libc is None or not works_in_a_child(partial(_unshare, libc)):
         return ()
     _unshare(libc)
     child = os.fork()
@@ -43,16 +45,6 @@ def enter() -> tuple[str, ...]:
     end_with_parent()
     held = {"network": True, "processes": _own_proc(libc), "files": _read_only_files(libc)}
     return tuple(name for name, holds in held.items() if holds)
-
-
-def _is_allowed(libc: ctypes.CDLL) -> bool:
-    """Try it in a child: some systems make the namespaces and then refuse what they are for."""
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(OSError):
-            os._exit(0 if _unshare(libc) else 1)
-        os._exit(1)
-    return os.waitpid(child, 0)[1] == 0
 
 
 def _unshare(libc: ctypes.CDLL) -> bool:

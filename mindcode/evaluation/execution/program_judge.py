@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 
 from mindcode.evaluation.execution.assembly.program import Program, new_number, new_secret
 from mindcode.evaluation.execution.assembly.tools import errors
-from mindcode.evaluation.execution.caches import cache_folder, commands_of
+from mindcode.evaluation.execution.caches import BUILDS, commands_of
 from mindcode.evaluation.execution.compile_server import CompilerError, CompileServer
 from mindcode.evaluation.execution.judge import DOES_NOT_COMPILE, ERROR, PASSED, TIMED_OUT, WRONG
 from mindcode.evaluation.execution.languages import COMPILER_LIMITS, LANGUAGES
@@ -22,6 +22,7 @@ from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.sandbox import Pipes, Sandbox
 from mindcode.evaluation.execution.values import receive, send
 from mindcode.evaluation.types import Problem, Verdict
+from mindcode.utils.cache import cache_folder
 
 _KEPT_BYTES = 4000
 _PROCESSES_OF_A_USER = 4096
@@ -52,7 +53,7 @@ class ProgramJudge:
     def try_sample(self, problem: Problem, source: str) -> Verdict:
         """Compile and run the program of an answer with the problem's tests."""
         start = time.monotonic()
-        sandbox = self._sandbox or Sandbox(readable=[str(cache_folder()), *self._tool_folders()])
+        sandbox = self._sandbox or Sandbox(readable=[str(cache_folder(BUILDS)), *self._tool_folders()])
         self._sandbox = None
         program = self._language.assemble(problem, source, new_secret())
         try:

@@ -3,7 +3,6 @@
 record = collect(Path("output/run"))
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from mindcode.evaluation.metrics import ProblemResult, pass_at_k, per_problem, standard_error
 from mindcode.evaluation.types import Verdict
 from mindcode.utils.errors import UserError
+from mindcode.utils.json_file import read_json
 from mindcode.utils.jsonl import read_jsonl
 
 _KS = (1, 10, 100)
@@ -156,15 +156,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
+    return read_json(path) if path.is_file() else None
 
 
 def _number(value: Any) -> float | None:

@@ -8,8 +8,6 @@ A run folder is named by a hash of everything that decides an answer. How many s
 does not: a run grows by asking for more.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -26,6 +24,7 @@ from mindcode.evaluation.tasks.humaneval import select
 from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.evaluation.types import Answer, Backend, Problem, Prompt, Sampling
 from mindcode.utils.errors import UserError
+from mindcode.utils.fingerprint import digest
 from mindcode.utils.jsonl import JsonlAppender
 
 _HASH_DIGITS = 6
@@ -61,7 +60,7 @@ class Evaluation:
     def task_digest(self) -> str:
         """A digest of all problems, tests and prompts of the task."""
         parts = [[asdict(problem), asdict(self.prompts[problem.task_id])] for problem in self.task.problems]
-        return _digest(parts)
+        return digest(parts)
 
     def settings(self) -> dict[str, Any]:
         """Return what decides an answer besides model, sampling and seed."""
@@ -74,7 +73,7 @@ class Evaluation:
 
     def digest(self, identity: Mapping[str, str]) -> str:
         """Return a SHA-256 of all that decides an answer; the order of flags does not matter."""
-        return _digest([self.settings(), dict(identity), asdict(self.sampling), self.seed])
+        return digest([self.settings(), dict(identity), asdict(self.sampling), self.seed])
 
     def configuration(self, identity: Mapping[str, str]) -> dict[str, Any]:
         """Return SkyThought's run configuration, with what it leaves out: data, seed, weights, dtype, versions."""
@@ -140,10 +139,6 @@ def _order(evaluation: Evaluation) -> Order:
         settings=evaluation.settings(),
         row=row,
     )
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _config(options: TaskOptions) -> dict[str, str]:

@@ -3,7 +3,6 @@
 verdicts = judge_stored(problems, samples, judging, journal=Path("samples.jsonl_verdicts.jsonl"))
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.types import Problem, Sample, Verdict
 from mindcode.utils.errors import UserError
-from mindcode.utils.jsonl import JsonlAppender, encode_json, read_jsonl
+from mindcode.utils.fingerprint import digest
+from mindcode.utils.jsonl import JsonlAppender, read_jsonl
 from mindcode.utils.progress import Progress
 
 
@@ -40,8 +40,8 @@ def judge_stored(
 
     A verdict is kept under a digest of all that decides it: program, tests, limits and this package's version.
     """
-    tests = {task_id: _digest([asdict(problem), _bounds(problem, judging)]) for task_id, problem in problems.items()}
-    keys = [_digest([tests[sample.task_id], sample.source]) for sample in samples]
+    tests = {task_id: digest([asdict(problem), _bounds(problem, judging)]) for task_id, problem in problems.items()}
+    keys = [digest([tests[sample.task_id], sample.source]) for sample in samples]
     known = _known(journal)
     left = [index for index, key in enumerate(keys) if key not in known]
     with JsonlAppender(journal) as appender, Progress("score", total=len(left), unit="sample") as progress:
@@ -68,10 +68,6 @@ def _verdicts(
 
 def _bounds(problem: Problem, judging: Judging) -> dict[str, Any]:
     return {**asdict(judging.limits(problem.language)), "mindcode": __version__}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(encode_json(value)).hexdigest()
 
 
 def _known(journal: Path) -> dict[str, Verdict]:

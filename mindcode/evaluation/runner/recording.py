@@ -16,10 +16,8 @@ from mindcode.evaluation.runner.evaluation import Evaluation
 from mindcode.evaluation.runner.run_files import (
     RunFolder,
     generation_lists,
-    read_object,
     results_object,
     summary_object,
-    write_json,
 )
 from mindcode.evaluation.runner.score import Outcome, ScoreRequest, described_limits, results_path, score_samples
 from mindcode.evaluation.runner.stopwatch import Stopwatch, stage_seconds
@@ -27,6 +25,7 @@ from mindcode.evaluation.runner.stored import Stored, program_row, read_samples
 from mindcode.evaluation.tasks.task import Task
 from mindcode.evaluation.types import Sample
 from mindcode.utils.errors import UserError
+from mindcode.utils.json_file import read_json, write_json
 from mindcode.utils.jsonl import encode_json
 
 
@@ -42,7 +41,7 @@ def record_generation(
     stored = read_samples(task, chosen, [folder.samples])
     stored = [item for item in stored if item.row["sample"] < evaluation.n_samples]
     configuration = evaluation.configuration(identity)
-    if folder.summary.exists() and _same(read_object(folder.summary).get("configuration"), configuration):
+    if folder.summary.exists() and _same(read_json(folder.summary).get("configuration"), configuration):
         return stored
     write_json(folder.generations(task.name, number), generation_lists(chosen, stored), indent=None)
     write_json(folder.references(task.name, number), [task.reference(problem) for problem in chosen], indent=None)
@@ -73,7 +72,7 @@ def score_run(request: ScoreRequest, folder: RunFolder) -> Outcome:
             f"{folder.path}: generation has not come to its end; run mindcode generate again, or score what is there "
             f"with --samples {folder.samples} --ignore_incomplete"
         )
-    results, summary = read_object(folder.results), read_object(folder.summary)
+    results, summary = read_json(folder.results), read_json(folder.summary)
     held = {_task_id(request.task, key, entry) for key, entry in results.items() if _responses(key, entry)}
     request = replace(request, chosen=tuple(problem for problem in request.chosen if problem.task_id in held))
     stored = _stored(request, results, folder)

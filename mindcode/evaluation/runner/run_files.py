@@ -7,7 +7,6 @@
     generations_<task>_<N>.json, references_<task>_<N>.json, evaluation_results.json
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,6 @@ from typing import Any
 from mindcode.evaluation.runner.stored import Stored
 from mindcode.evaluation.tasks.task import Task
 from mindcode.evaluation.types import Problem, Prompt
-from mindcode.utils.atomic import atomic_open
-from mindcode.utils.errors import UserError
-from mindcode.utils.jsonl import encode_json
 
 
 @dataclass(frozen=True)
@@ -63,25 +59,6 @@ class RunFolder:
     def references(self, task: str, number: int) -> Path:
         """The BigCode harness' tests."""
         return self.path / f"references_{task}_{number}.json"
-
-
-def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
-    """Write a JSON file at once."""
-    with atomic_open(path, "wb") as stream:
-        stream.write(encode_json(value, indent=indent) + b"\n")
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises UserError for anything else."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
-    return value
 
 
 def generation_lists(chosen: Sequence[Problem], stored: Sequence[Stored]) -> list[list[str]]:

@@ -6,10 +6,10 @@ with the whole function.
 
 import re
 
+from mindcode.evaluation.postprocess import FENCE, cut
 from mindcode.evaluation.tasks.braces import cut_at_end
 from mindcode.evaluation.types import Problem
 
-_FENCE = re.compile(r"```[^\n]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 _MAIN = {
     "java": r"^\s*public class Main\b",
     "go": r"^func main\(",
@@ -21,13 +21,11 @@ _MAIN = {
 
 def program_of(problem: Problem, base: str, answer: str, stops: tuple[str, ...]) -> str:
     """Return the whole program: `base` and the rest of the function, or the block that defines the function."""
-    for block in _FENCE.findall(answer):
+    for block in FENCE.findall(answer):
         if re.search(rf"\b{re.escape(problem.entry_point)}\b", block):
             return _standing_alone(problem, block)
     answer = answer if answer.startswith("\n") else "\n" + answer
-    places = [answer.find(stop) for stop in stops if stop in answer]
-    begun = answer[: min(places)] if places else answer
-    return base.rstrip() + cut_at_end(problem.language, base, begun)
+    return base.rstrip() + cut_at_end(problem.language, base, cut(answer, stops))
 
 
 def _standing_alone(problem: Problem, block: str) -> str:

@@ -9,11 +9,10 @@ The problems come with the package (MIT licence). HumanEvalExplain has two steps
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from mindcode.evaluation.postprocess import extract_completion
+from mindcode.evaluation.postprocess import cut, extract_completion
 from mindcode.evaluation.tasks.brace_programs import program_of
 from mindcode.evaluation.tasks.descriptions import read_descriptions
 from mindcode.evaluation.tasks.pack_prompts import (
@@ -25,6 +24,7 @@ from mindcode.evaluation.tasks.pack_prompts import (
     PackStyle,
     Scenario,
 )
+from mindcode.evaluation.tasks.problem_file import shipped_file
 from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.evaluation.types import Message, Problem, Prompt
 from mindcode.utils.errors import UserError
@@ -69,7 +69,7 @@ def load_pack(language: str, path: Path | None = None) -> tuple[PackProblem, ...
     """
     if path:
         return tuple(_problems(path, language))
-    with as_file(files("mindcode.evaluation.tasks") / "data" / "humanevalpack" / f"{language}.jsonl.gz") as shipped:
+    with shipped_file(f"humanevalpack/{language}.jsonl.gz") as shipped:
         return tuple(_problems(shipped, language))
 
 
@@ -185,9 +185,7 @@ class PackTask(Task[PackProblem]):
 
 def _description(problem: PackProblem, answer: str) -> str:
     """Return as much text as the docstring has, without lines that are copied from the code."""
-    text = answer.strip()[: len(problem.docstring)]
-    places = [text.find(stop) for stop in STOPS[problem.language] if stop in text]
-    text = (text[: min(places)] if places else text).rstrip()
+    text = cut(answer.strip()[: len(problem.docstring)], STOPS[problem.language]).rstrip()
     for line in problem.canonical_solution.split("\n"):
         if len(line.strip()) > _LONG_LINE:
             text = text.replace(line.strip(), "")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
 
+from mindcode.evaluation.postprocess import cut
 from mindcode.evaluation.tasks.humaneval import load_problems
 from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.evaluation.types import Problem, Prompt
@@ -68,9 +69,7 @@ class Infilling(Task[InfillingProblem]):
 
     def program(self, problem: InfillingProblem, answer: str) -> str:
         """Put the answer, up to the stop string, into the gap."""
-        text = answer
-        for stop in self.kind.stop:
-            text = text.partition(stop)[0]
+        text = cut(answer, self.kind.stop)
         lacks_end = self.kind.whole_lines and not text.endswith("\n")
         return self.completed(problem, text + "\n" if lacks_end else text)
 

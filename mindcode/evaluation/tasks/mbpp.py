@@ -9,11 +9,10 @@ import builtins
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from mindcode.evaluation.tasks.problem_file import checks
+from mindcode.evaluation.tasks.problem_file import checks, shipped_file
 from mindcode.evaluation.tasks.task import Task, TaskOptions
 from mindcode.evaluation.types import Message, Problem, Prompt
 from mindcode.utils.errors import UserError
@@ -153,7 +152,7 @@ def _filled(template: str, problem: MbppProblem) -> str:
 
 def _make_task(name: str, options: TaskOptions) -> Mbpp:
     style = lookup(STYLES, options.prompt or _STYLE_OF[name], "--prompt")
-    with as_file(files("mindcode.evaluation.tasks") / "data" / "mbpp.jsonl.gz") as shipped:
+    with shipped_file("mbpp.jsonl.gz") as shipped:
         examples = load_mbpp(shipped, _EXAMPLE_IDS) if style.answer else ()
         problems = load_mbpp(options.data_path) if options.data_path else load_mbpp(shipped, _TEST_IDS)
     return Mbpp(name, problems, mbpp_style=style, examples=examples)

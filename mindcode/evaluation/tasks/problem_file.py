@@ -2,7 +2,9 @@
 
 import ast
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -45,6 +47,11 @@ def read_problems(path: Path, names: FieldNames | None = None, language: str = "
         fields = ", ".join(spelt[field] for field in _REQUIRED)
         raise UserError(f"{path}: no problems in it; expected lines with the fields {fields}")
     return tuple(problems.values())
+
+
+def shipped_file(name: str) -> AbstractContextManager[Path]:
+    """Give the path of a file that comes with the package, for as long as the context lasts."""
+    return as_file(files("mindcode.evaluation.tasks") / "data" / name)
 
 
 def checks(entry_point: str, statements: str) -> str:

@@ -17,10 +17,10 @@ from mindcode.checkpoint.convert import Conversion, convert_weights
 from mindcode.checkpoint.dtypes import convert
 from mindcode.checkpoint.hf_config import config_from_hf
 from mindcode.checkpoint.hf_export import export_hugging_face
-from mindcode.checkpoint.json_file import read_json
 from mindcode.config.loader import load_config
 from mindcode.model.stats import parameter_shapes
 from mindcode.utils.errors import UserError
+from mindcode.utils.json_file import read_json
 
 
 def all_tensors(folder: Path) -> dict[str, tuple[list[int], str, bytes]]:

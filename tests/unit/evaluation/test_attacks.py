@@ -14,21 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
+from helpers.adding import ADD, SHORT
 
-from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.execution.protections import protections
 from mindcode.evaluation.execution.python_judge import PythonJudge
 from mindcode.evaluation.types import Problem, Sample, Verdict
 
-# one second of processor time is plenty for three additions and keeps the endless ones short
-SHORT = Limits(cpu_seconds=1.0)
-ADD = Problem(
-    "t/add",
-    'def add(x, y):\n    """Add two numbers."""\n',
-    "add",
-    "def check(f):\n    assert f(1, 2) == 3\n    assert f(-1, 1) == 0\n    assert f(5, 5) == 10\n",
-)
 RIGHT = "    return x + y\n"
 
 # a worker, its warm host and the judged; what multiprocessing keeps is the fourth

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from helpers.adding import ADD, SHORT
 
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
@@ -15,14 +16,6 @@ from mindcode.evaluation.types import Problem, Sample, Verdict
 from mindcode.utils.errors import UserError
 
 PROBLEMS = {problem.task_id: problem for problem in load_problems()}
-# one second of processor time is plenty for three additions and keeps the endless ones short
-SHORT = Limits(cpu_seconds=1.0)
-ADD = Problem(
-    "t/add",
-    'def add(x, y):\n    """Add two numbers."""\n',
-    "add",
-    "def check(f):\n    assert f(1, 2) == 3\n    assert f(-1, 1) == 0\n    assert f(5, 5) == 10\n",
-)
 
 
 @pytest.fixture(scope="module")

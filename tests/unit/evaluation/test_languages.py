@@ -10,7 +10,7 @@ import pytest
 from mindcode.evaluation.execution.assembly import cpp, go, java, javascript, rust
 from mindcode.evaluation.execution.assembly.known_good import KNOWN_GOOD
 from mindcode.evaluation.execution.assembly.program import Secret
-from mindcode.evaluation.execution.caches import cache_folder, commands_of
+from mindcode.evaluation.execution.caches import BUILDS, commands_of
 from mindcode.evaluation.execution.languages import LANGUAGES, usual_seconds
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
@@ -18,6 +18,7 @@ from mindcode.evaluation.execution.program_judge import ProgramJudge
 from mindcode.evaluation.execution.toolchains import missing
 from mindcode.evaluation.tasks.humanevalpack import load_pack
 from mindcode.evaluation.types import Problem, Sample, Verdict
+from mindcode.utils.cache import cache_folder
 
 SECRET = Secret(key=12345, name="frame_x")
 SHORT = Limits(cpu_seconds=1.0)
@@ -175,7 +176,7 @@ def test_nothing_is_left_behind(judge: ProgramJudge) -> None:
 
 
 def test_the_cache_is_built_once(judge: ProgramJudge) -> None:
-    files = sorted(cache_folder().glob(f"{judge.name}-*/commands.json"))
+    files = sorted(cache_folder(BUILDS).glob(f"{judge.name}-*/commands.json"))
     before = [path.stat().st_mtime_ns for path in files]
     ProgramJudge(judge.name, SHORT).close()
     assert files and before == [path.stat().st_mtime_ns for path in files]
@@ -186,12 +187,12 @@ def test_builds_that_nobody_uses_are_removed(tmp_path: Path, monkeypatch: pytest
         pytest.skip(reason)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name in ("js-old", "js-recent"):
-        (cache_folder() / name).mkdir(parents=True)
-        (cache_folder() / name / "lock").touch()
-    os.utime(cache_folder() / "js-old" / "lock", (0, 0))
+        (cache_folder(BUILDS) / name).mkdir(parents=True)
+        (cache_folder(BUILDS) / name / "lock").touch()
+    os.utime(cache_folder(BUILDS) / "js-old" / "lock", (0, 0))
     commands_of("js")
-    assert not (cache_folder() / "js-old").exists()
-    assert (cache_folder() / "js-recent").exists()
+    assert not (cache_folder(BUILDS) / "js-old").exists()
+    assert (cache_folder(BUILDS) / "js-recent").exists()
 
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from mindcode.evaluation.execution.assembly.program import DATA, Commands, Program, Secret
-from mindcode.evaluation.execution.assembly.tools import call, find_tool
+from mindcode.evaluation.execution.assembly.tools import SYSTEM_PATH, call, find_tool
 from mindcode.evaluation.types import Problem
 
 _HEADERS = "preamble.hpp"
@@ -60,4 +60,4 @@ def prepare(cache: Path) -> Commands:
     headers.write_text((DATA / _HEADERS).read_text(encoding="utf-8"), encoding="utf-8")
     call(compiler, *_STANDARD, "-x", "c++-header", str(headers), "-o", f"{headers}.gch")
     build = (compiler, *_STANDARD, "-include", str(headers), "main.cpp", "-o", "program", "-lcrypto", "-lssl")
-    return Commands(run=("./program",), compile=(build,), environment={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+    return Commands(run=("./program",), compile=(build,), environment=SYSTEM_PATH)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mindcode.evaluation.execution.assembly.program import DATA, Commands, NotBuiltError, Program, Secret
-from mindcode.evaluation.execution.assembly.tools import call, find_tool
+from mindcode.evaluation.execution.assembly.tools import SYSTEM_PATH, call, find_tool
 from mindcode.evaluation.types import Problem
 
 _SOURCES = Path("/usr/share/cargo/registry")
@@ -65,7 +65,7 @@ def prepare(cache: Path) -> Commands:
     crates = _externs(cache, (*_CRATES, "rand"))
     options = ("--edition", "2021", "--cap-lints", "allow", "-C", "debuginfo=0", "-C", _LINKER)
     build = (compiler, *options, *crates, "-L", str(cache), "main.rs", "-o", "program")
-    return Commands(run=("./program",), compile=(build,), environment={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+    return Commands(run=("./program",), compile=(build,), environment=SYSTEM_PATH)
 
 
 def _build(compiler: str, cache: Path, name: str, source: Path, features: tuple[str, ...]) -> None:

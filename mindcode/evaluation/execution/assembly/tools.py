@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from mindcode.evaluation.execution.assembly.program import NotBuiltError
 
+SYSTEM_PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+"""What a compiler finds its own programs (assembler, linker) with."""
 _SECONDS = 300
 
 
