@@ -1,6 +1,7 @@
 """Answers in five languages: right ones pass, wrong ones fail for the right reason, tricks do not help."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -264,6 +265,16 @@ def test_rust_program() -> None:
     text = rust.assemble(problem("rust", test), answer, SECRET).files["main.rs"]
     assert text.count("fn main()") == 1 and "fn frame_x_main(){}" in text
     assert "pub fn test_f() { ::std::assert_eq!(f(), 1); }" in text and "frame_x_tests::test_f();" in text
+
+
+@pytest.mark.parametrize(("language", "file"), [("rust", "main.rs"), ("go", "main.go"), ("cpp", "main.cpp")])
+def test_every_test_is_called(language: str, file: str) -> None:
+    marks = {"rust": r"#\[test\]", "go": r"^func Test", "cpp": r"^int main\(\)"}
+    calls = {"rust": r"frame_x_tests::\w+\(\)", "go": r"\bTest\w+\(t\)", "cpp": r"^    frame_x_tests\(\);"}
+    for one in load_pack(language):
+        text = LANGUAGES[language].assemble(one, one.prompt, SECRET).files[file]
+        expected = len(re.findall(marks[language], one.test, re.MULTILINE))
+        assert len(re.findall(calls[language], text, re.MULTILINE)) == expected > 0, one.task_id
 
 
 def test_java_and_javascript_programs() -> None:

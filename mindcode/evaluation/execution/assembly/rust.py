@@ -19,6 +19,7 @@ _CRATES = {
 _LINKER = "link-arg=-fuse-ld=bfd"
 """The system's; the one that newer tool chains bring is not found where only root may enter their folder."""
 _MAIN = re.compile(r"\bfn\s+main\s*\(\s*\)")
+_TEST = re.compile(r"#\[test\](?:\s|//[^\n]*\n)*fn (\w+)")
 _MACRO = re.compile(r"(?<![\w:!])(assert(?:_eq|_ne)?|panic|vec|format)!")
 _FRAME = """
 fn main() {
@@ -40,8 +41,8 @@ def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     answer = _missing_uses(problem, source[: mains[1]] if len(mains) > 1 else source)
     answer = _MAIN.sub(f"fn {secret.name}_main()", answer)
     tests = problem.test.replace("#[cfg(test)]", "").replace("mod tests", f"mod {secret.name}_tests", 1)
-    names = re.findall(r"#\[test\]\s*fn (\w+)", tests)
-    tests = _MACRO.sub(r"::std::\1!", re.sub(r"#\[test\]\s*fn ", "pub fn ", tests))
+    names = _TEST.findall(tests)
+    tests = _MACRO.sub(r"::std::\1!", _TEST.sub(r"pub fn \1", tests))
     calls = " ".join(f"{secret.name}_tests::{name}();" for name in names)
     frame = _FRAME.replace("CALLS", calls).replace("KEY", str(secret.key))
     return Program({"main.rs": f"{answer}\n{tests}\n{frame}"}, secret.key)
