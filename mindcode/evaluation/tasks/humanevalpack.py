@@ -127,13 +127,16 @@ class PackTask(Task[PackProblem]):
         if style.in_chat:
             opening = "" if self.scenario.describes else template.format(**fields).rstrip()
             return Prompt(opening, (Message("user", fields["task"]),), self._chat_stops(problem))
-        return Prompt(template.format(**fields).strip(), stop=(*STOPS[problem.language], *style.stop))
+        ends = () if style.patch else STOPS[problem.language]
+        return Prompt(template.format(**fields).strip(), stop=(*ends, *style.stop))
 
     def program(self, problem: PackProblem, answer: str) -> str:
         """Return the program that the answer means; of a description, the description."""
         if self.scenario.describes:
             return _description(problem, answer)
         prompt, base = self.prompt(problem), problem.base(self.scenario)
+        if self.pack_style.patch:
+            return self.pack_style.patch(base + problem.buggy_solution, cut(answer, prompt.stop))
         if problem.language != "python":
             return program_of(problem, base, answer, prompt.stop)
         rest = answer if answer.startswith("\n") else "\n" + answer

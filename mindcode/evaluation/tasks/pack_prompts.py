@@ -4,8 +4,10 @@ A scenario says what is asked: an instruction and, for most, a context. A style 
 was trained in. {task} is the instruction with its context, {base} the beginning of the function to write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from mindcode.evaluation.tasks.pack_diffs import apply_characters, apply_lines
 
 PYTHON_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert")
 STOPS: Mapping[str, tuple[str, ...]] = {
@@ -72,6 +74,8 @@ class PackStyle:
     only: tuple[str, ...] = tuple(SCENARIOS)
     """The scenarios that the format can express."""
     strips_task: bool = False
+    patch: Callable[[str, str], str] | None = None
+    """Makes the new code of the old code and the answer, which is a diff."""
     in_chat: bool = False
     """Whether {task} goes through the model's own chat template, and the template begins the answer."""
 
@@ -124,6 +128,20 @@ STYLES: Mapping[str, PackStyle] = {
         fix_template="<file_name>\n{file}\n<commit_before>\n{context}\n<commit_msg>\n{instruction}<commit_after>\n{base}",
         stop=_COMMIT_STOPS,
         only=_FIXING,
+    ),
+    "diff": PackStyle(
+        "",
+        fix_template="<commit_before>{context}<commit_msg>{instruction}<commit_after>",
+        stop=_COMMIT_STOPS,
+        only=_FIXING,
+        patch=apply_characters,
+    ),
+    "diff-carper": PackStyle(
+        "",
+        fix_template="<NME> {file}\n<BEF> {context}\n<MSG> {instruction}\n<DFF>",
+        stop=("<BEF>", "<MSG>", "<DFF>", "\\ No newline at end of file"),
+        only=_FIXING,
+        patch=apply_lines,
     ),
     "issue": PackStyle(
         "",
