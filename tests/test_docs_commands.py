@@ -14,6 +14,7 @@ from helpers.shards import random_tensors, save_run
 from helpers.training import write_rows
 from helpers.weights import hf_config, random_weights, write_hf
 
+from mindcode.checkpoint.ckpt_file import read_ckpt
 from mindcode.checkpoint.manifest import Position
 from mindcode.checkpoint.placements import Split
 from mindcode.cli.convert import main as convert
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TRAIN, PREDICT = ("mindcode train", "python run_mindcode.py"), ("mindcode predict",)
 EVALUATE = ("mindcode generate", "mindcode evaluate")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```|^\n((?:    .*\n)+)", re.MULTILINE | re.DOTALL)
+CALLBACKS = re.compile(r"^```yaml\n(callbacks:.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL = ("mindcode ", "python ", "bash ")
 ELSEWHERE = {
     "quickstart.md": "has a test of its own",
@@ -67,6 +69,14 @@ def given(tmp_path_factory: pytest.TempPathFactory, smollm2_gguf: Path) -> Path:
     trained = here / "output" / "run" / "checkpoint_network" / "rank_0"
     trained.mkdir(parents=True)
     (trained / "llama_rank_0-network.ckpt").symlink_to(here / "weights" / "smollm2.ckpt")
+    weights = {record.name: record.array for record in read_ckpt(here / "weights" / "smollm2.ckpt")}
+    shapes = {name: array.shape for name, array in weights.items()}
+    save_run(here / "output" / "run", weights, Split.of_tensors(shapes, ParallelDims()), Position(1, 2))
+    for path in (here / "weights").glob("tokenizer*"):
+        (here / "output" / "run" / path.name).symlink_to(path)
+    (callbacks,) = CALLBACKS.findall((ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8"))
+    base = "base_config: configs/smollm2/finetune_smollm2_135m.yaml"
+    (here / "train.yaml").write_text(f"{base}\n{callbacks}", encoding="utf-8")
     for name, length in (("wiki128", 128), ("wiki", 256), ("code", 256)):
         write_rows(here / "dataset" / f"{name}.mindrecord", rows=40, row_length=length + 1, vocab_size=1000)
     tensors = random_tensors()

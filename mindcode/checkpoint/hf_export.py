@@ -21,7 +21,7 @@ from mindcode.checkpoint.dtypes import FORMATS
 from mindcode.checkpoint.hf_config import config_to_hf
 from mindcode.checkpoint.names import EMBEDDING, translate
 from mindcode.checkpoint.place import check_folder
-from mindcode.checkpoint.sidecar import copy_tokenizer
+from mindcode.checkpoint.sidecar import copy_tokenizer, tokenizer_folders
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.checkpoint.stream import Piece, copy_tensors
 from mindcode.checkpoint.targets import open_shards
@@ -65,8 +65,8 @@ def _torch_dtype(pieces: Sequence[Piece]) -> str:
 
 
 def _tokenizer_folders(job: Conversion) -> list[Path]:
-    """Where the tokenizer may be: beside the weights, or where the configuration names it."""
-    folders = [job.source if job.source.is_dir() else job.source.parent]
+    """Where the tokenizer may be: with the weights, or where the configuration names it."""
+    folders = tokenizer_folders(job.source)
     if job.config is not None:
         vocab = load_config(job.config).processor.tokenizer.vocab_file
         named = Path(vocab) if vocab else folders[0]

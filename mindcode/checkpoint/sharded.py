@@ -132,6 +132,10 @@ class ShardedStore:
             if f"{path.parent.name}/{path.name}" not in named and is_marked(path):
                 path.unlink()
 
+    def manifest(self, position: Position) -> Path:
+        """Return where the manifest of the checkpoint of a position is, or would be."""
+        return self._shards(position).manifest
+
     def _shards(self, position: Position) -> Shards:
         return Shards(self.folder, self._prefix, f"{position.epoch}_{position.step}", self.dims.world_size)
 

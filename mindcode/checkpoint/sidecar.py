@@ -23,6 +23,8 @@ TOKENIZER_FILES = (
     "merges.txt",
     "chat_template.jinja",
 )
+RUN_FOLDERS = ("checkpoint", "checkpoint_network")
+"""What a run keeps its weights in."""
 WEIGHT_SUFFIXES = (".ckpt", ".safetensors", ".gguf", ".bin", ".pth", ".pt")
 """What files of weights end in; a folder's name may hold any other dot (`Tiny-1.1B`)."""
 _SIZES = (
@@ -61,6 +63,13 @@ def write_sidecar(path: Path, config: ModelConfig, weights: str) -> None:
     with atomic_open(path) as stream:
         stream.write(_HEADER.format(weights=weights, name=path.name))
         yaml.safe_dump({"model": {"model_config": sizes}}, stream, sort_keys=False)
+
+
+def tokenizer_folders(weights: Path) -> list[Path]:
+    """Return where the tokenizer of weights may lie: beside them, or in the folder of the run that wrote them."""
+    beside = weights if weights.is_dir() else weights.parent
+    runs = [folder.parent for folder in (beside, *beside.parents) if folder.name in RUN_FOLDERS]
+    return [beside, *runs[:1]]
 
 
 def copy_tokenizer(folders: Iterable[Path], target: Path, vocab_size: int) -> list[str]:

@@ -3,15 +3,20 @@
 mindcode evaluate --config configs/smollm2/predict_smollm2_135m.yaml --load_checkpoint smollm2.ckpt --task humaneval \
     --allow_code_execution
 
+Without --task the BigCodeEvalHarness callbacks of the YAML file say what to ask, and of whom: the newest checkpoint of
+the run that the file describes.
+
 Generating and scoring are also commands of their own. With --load_generations_path, --samples, --run_dir or
 --check_references nothing is generated, and no model is needed.
 """
 
+import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mindcode.cli.evaluate_flags import GENERATION_ONLY, SCORE_FLAGS, SOURCE_FLAGS
 from mindcode.cli.evaluate_job import make_job, parse_arguments
 from mindcode.cli.generate import nothing_more, run_tasks
+from mindcode.cli.harness_jobs import FLAGS, callback_words
 from mindcode.cli.score import score, score_folder
 
 if TYPE_CHECKING:
@@ -24,16 +29,31 @@ PROG = "mindcode evaluate"
 
 def main(argv: list[str]) -> int:
     """Generate and score; the last line printed is the scores."""
-    arguments, rest = parse_arguments(argv, PROG, (*SCORE_FLAGS, GENERATION_ONLY, *SOURCE_FLAGS))
+    arguments, rest = parse_arguments(argv, PROG, FLAGS)
     if arguments.samples or arguments.run_dir or arguments.check_references:
         return score(arguments)
+    outcomes: dict[str, Outcome] = {}
+    if arguments.task or not arguments.config:
+        _evaluate(arguments, rest, outcomes)
+    else:
+        for words in callback_words(arguments.config, rest, argv):
+            _evaluate(*parse_arguments(words, PROG, FLAGS), outcomes)
+    if outcomes:
+        from mindcode.cli.evaluate_tasks import finish
+
+        finish(arguments, outcomes)
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace, rest: Sequence[str], outcomes: "dict[str, Outcome]") -> None:
+    """Do what one command line says, and add what came out, by task."""
+    job = make_job(arguments, rest, PROG)
     if arguments.generation_only:
-        run_tasks(make_job(arguments, rest, PROG), nothing_more)
-        return 0
-    from mindcode.cli.evaluate_tasks import demand_consent, finish, score_request
+        run_tasks(job, nothing_more)
+        return
+    from mindcode.cli.evaluate_tasks import demand_consent, score_request
 
     demand_consent(arguments)
-    outcomes: dict[str, Outcome] = {}
 
     def score_too(evaluation: "Evaluation", folder: "RunFolder") -> None:
         whole = evaluation.task
@@ -42,6 +62,4 @@ def main(argv: list[str]) -> int:
         else:
             print(f"{whole.name}: nothing to execute; its answers are in {folder.generations(whole.name, 1)}")
 
-    run_tasks(make_job(arguments, rest, PROG), score_too)
-    finish(arguments, outcomes)
-    return 0
+    run_tasks(job, score_too)

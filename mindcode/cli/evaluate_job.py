@@ -62,14 +62,19 @@ def make_job(arguments: argparse.Namespace, rest: Sequence[str], prog: str) -> E
     """Load the configuration with what the flags say. Raises UserError for what cannot be done."""
     if not arguments.task:
         raise UserError("--task: missing; give one or several names, as in --task humaneval")
+    named = ["--config", arguments.config] if arguments.config else []
+    run = parse_run_flags([*named, *rest], prog)
+    return job_of(arguments, run.config, run.overrides)
+
+
+def job_of(arguments: argparse.Namespace, file: Path, overrides: Sequence[tuple[str, str]]) -> EvaluateJob:
+    """Load a configuration, whose `overrides` come last. Raises UserError for what cannot be done."""
     if arguments.backend not in _BACKENDS:
         raise UserError(f"--backend {arguments.backend}: expected {', '.join(_BACKENDS)}")
     said = _said(arguments)
-    named = ["--config", arguments.config] if arguments.config else []
-    run = parse_run_flags([*named, *rest], prog)
     seed = [("seed", said["seed"])] if "seed" in said else []
     drawing = drawing_keys({name: said[name] for name in _DRAWING if name in said})
-    config = prediction_config(run.config, [*seed, *drawing, *_model_keys(arguments), *run.overrides])
+    config = prediction_config(file, [*seed, *drawing, *_model_keys(arguments), *overrides])
     return EvaluateJob(
         config=config,
         arguments=arguments,

@@ -39,7 +39,7 @@ def run_tasks(job: EvaluateJob, then: Then) -> None:
     from mindcode.cli.predict_team import start_team
 
     arguments = job.arguments
-    evaluations = _evaluations(job)
+    evaluations = evaluations_of(job)
     team = start_team(job.config)
     if not team.crew.leads:
         team.crew.follow(team.build(job.config, find_model(job.config, arguments.model_file, team.weights)))
@@ -56,7 +56,8 @@ def run_tasks(job: EvaluateJob, then: Then) -> None:
         then(evaluation, folder)
 
 
-def _evaluations(job: EvaluateJob) -> "list[Evaluation]":
+def evaluations_of(job: EvaluateJob) -> "list[Evaluation]":
+    """Return the tasks with all that decides their answers. Raises UserError for what cannot be asked."""
     from mindcode.cli.evaluate_tasks import matching_tasks, task_options, whole_task, with_task_ids
     from mindcode.evaluation.runner.answers import check_samples
     from mindcode.evaluation.runner.evaluation import Evaluation

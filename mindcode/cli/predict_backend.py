@@ -7,10 +7,27 @@ from mindcode.cli.predict_model import build_engine, find_model, identity
 from mindcode.cli.predict_team import Team
 from mindcode.config.schema import RunConfig
 from mindcode.data.templates import OWN_TEMPLATE, find_template
+from mindcode.data.tokenizer import Tokenizer
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
 from mindcode.evaluation.types import Answer, AnswerRequest, Sampling
 from mindcode.generation.prompts import NO_TEMPLATE, PromptEncoder
 from mindcode.utils.errors import UserError
+
+
+def chosen_template(tokenizer: Tokenizer, asked: str) -> str:
+    """Return the chat template asked for; if none is, the tokenizer's own, or NO_TEMPLATE."""
+    return asked or (OWN_TEMPLATE if tokenizer.chat_template else NO_TEMPLATE)
+
+
+def check_chat(tokenizer: Tokenizer, path: Path, template: str, asked: str, instead: str) -> None:
+    """Raise UserError unless there is a chat template, which `asked` needs."""
+    chosen = chosen_template(tokenizer, template)
+    if chosen == NO_TEMPLATE:
+        raise UserError(
+            f"{asked}: {path} has no chat template; give {instead}, or for an instruct model --chat_template "
+            "codellama-instruct"
+        )
+    find_template(tokenizer, chosen)
 
 
 class DeferredBackend:
@@ -30,23 +47,16 @@ class DeferredBackend:
 
         Raises UserError for a chat without a template.
         """
-        style = asked or ("completion" if self._chat_template() == NO_TEMPLATE else "chat")
+        style = asked or (
+            "completion" if chosen_template(self._loaded.tokenizer, self._template) == NO_TEMPLATE else "chat"
+        )
         if PROMPT_STYLES[style].question:
             self.check_chat(f"--prompt_style {style}", "--prompt_style completion")
         return style
 
     def check_chat(self, asked: str, instead: str) -> None:
         """Raise UserError unless there is a chat template, which `asked` needs."""
-        template = self._chat_template()
-        if template == NO_TEMPLATE:
-            raise UserError(
-                f"{asked}: {self._loaded.tokenizer_path} has no chat template; give {instead}, or for an instruct "
-                "model --chat_template codellama-instruct"
-            )
-        find_template(self._loaded.tokenizer, template)
-
-    def _chat_template(self) -> str:
-        return self._template or (OWN_TEMPLATE if self._loaded.tokenizer.chat_template else NO_TEMPLATE)
+        check_chat(self._loaded.tokenizer, self._loaded.tokenizer_path, self._template, asked, instead)
 
     def answers(self, requests: Iterable[AnswerRequest], sampling: Sampling) -> Iterator[Answer]:
         """Yield each answer as soon as it is finished, in any order."""

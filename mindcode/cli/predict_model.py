@@ -11,6 +11,7 @@ from mindcode.checkpoint.convert import select_weights
 from mindcode.checkpoint.dtypes import to_float32
 from mindcode.checkpoint.opened import open_checkpoint
 from mindcode.checkpoint.runs import manifest_at
+from mindcode.checkpoint.sidecar import tokenizer_folders
 from mindcode.checkpoint.sources.open import open_source
 from mindcode.checkpoint.sources.types import Source
 from mindcode.config.model_schema import ModelConfig
@@ -54,7 +55,7 @@ def find_model(config: RunConfig, model_file: Path | None, weights: Path) -> Loa
     """Open `weights` and find the tokenizer. Raises UserError when one is missing or they cannot belong together."""
     model = config.model.model_config
     source = open_source(weights)
-    named = model_file or _find_tokenizer(config.processor.tokenizer.vocab_file, source.files[0].parent)
+    named = model_file or find_tokenizer_file(config.processor.tokenizer.vocab_file, source.files[0])
     tokenizer_path = find_tokenizer(named).path
     tokenizer = load_tokenizer(tokenizer_path)
     if tokenizer.vocab_size > model.vocab_size:
@@ -94,12 +95,14 @@ def identity(loaded: LoadedModel) -> dict[str, str]:
     }
 
 
-def _find_tokenizer(configured: str, folder: Path) -> Path:
-    """Take processor.tokenizer.vocab_file, else what lies beside the weights."""
+def find_tokenizer_file(configured: str, weights: Path) -> Path:
+    """Take processor.tokenizer.vocab_file, else what lies beside the weights, or in the folder of their run."""
     if configured and Path(configured).exists():
         return Path(configured)
-    for name in _TOKENIZER_NAMES:
-        if (folder / name).is_file():
-            return folder / name
+    folders = tokenizer_folders(weights)
+    for path in (folder / name for folder in folders for name in _TOKENIZER_NAMES):
+        if path.is_file():
+            return path
+    names = " or ".join(_TOKENIZER_NAMES)
     also = f", and processor.tokenizer.vocab_file {configured!r} does not exist" if configured else ""
-    raise UserError(f"{folder}: no {' or '.join(_TOKENIZER_NAMES)} beside the weights{also}; give --model_file PATH")
+    raise UserError(f"{folders[0]}: no {names} beside the weights{also}; give --model_file PATH")

@@ -3,6 +3,7 @@
 mindcode launch --worker_num 2 mindcode predict --model_parallel 2 --config X.yaml --load_checkpoint model.ckpt ...
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from mindcode.generation.batch import Steps
     from mindcode.runtime.distributed import Group
 
+MakeSteps = Callable[[RunConfig, LoadedModel, int, "Group"], "Steps"]
+
+
+def new_steps(config: RunConfig, loaded: LoadedModel, batch_size: int, group: "Group") -> "Steps":
+    """Read this process' blocks of the weights and put them on its device."""
+    from mindcode.generation.devices import steps_on
+
+    blocks = read_blocks(loaded, group.size, group.index)
+    return steps_on(config.context.device_target)(loaded.model, blocks, batch_size, group)
+
 
 @dataclass(frozen=True)
 class Team:
@@ -29,20 +40,19 @@ class Team:
     """What all of them load."""
     group: "Group | None" = None
     """All of them; None for a process alone, which needs no MindSpore to say so."""
+    make: MakeSteps = new_steps
+    """Makes the steps of one part."""
 
     def build(self, config: RunConfig, loaded: LoadedModel) -> Build:
         """Return batch size -> this process' steps."""
 
         def steps(batch_size: int) -> "Steps":
-            from mindcode.generation.devices import steps_on
             from mindcode.runtime.context import set_context
             from mindcode.runtime.distributed import SINGLE
 
             if self.group is None:
                 set_context(config.context)
-            group = self.group or SINGLE
-            make = steps_on(config.context.device_target)
-            return make(loaded.model, read_blocks(loaded, group.size, group.index), batch_size, group)
+            return self.make(config, loaded, batch_size, self.group or SINGLE)
 
         return steps
 

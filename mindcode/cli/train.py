@@ -6,10 +6,12 @@ mindcode train --config X.yaml --load_checkpoint model.ckpt --run_mode finetune 
 Run the same command again after an interruption: it continues from the newest checkpoint.
 """
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mindcode.cli.flags import parse_run_flags
+from mindcode.cli.flags import RunFlags, parse_run_flags
 from mindcode.config.loader import load_config, read_tree
 from mindcode.config.schema import RunConfig
 from mindcode.config.validate import check_inputs
@@ -17,6 +19,7 @@ from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger, log_to_file
 
 if TYPE_CHECKING:
+    from mindcode.cli.train_harness import Benchmark
     from mindcode.parallel.processes import Processes
 
 
@@ -48,13 +51,25 @@ def main(argv: list[str]) -> int:
     world = start_processes()
     log_to_file(Path(config.output_dir) / "log" / f"rank_{world.rank}" / "info.log")
     seed_all(config.seed)
-    work = evaluate if config.run_mode == "eval" else train
-    work(config, join_processes(config, world))
+    if config.run_mode == "eval":
+        evaluate(config, join_processes(config, world))
+        return 0
+    train(config, join_processes(config, world), _asked(config, flags))
     return 0
 
 
-def train(config: RunConfig, processes: "Processes") -> None:
-    """Data, network, weights or the state of an earlier start, and the loop."""
+def _asked(config: RunConfig, flags: RunFlags) -> "Sequence[Benchmark]":
+    """Return the benchmarks of the callbacks."""
+    if not config.bigcode_eval_harness:
+        return ()
+    from mindcode.cli.train_harness import benchmarks
+
+    return benchmarks(config, flags.config, flags.overrides)
+
+
+def train(config: RunConfig, processes: "Processes", asked: "Sequence[Benchmark]") -> None:
+    """Data, network, weights or the state of an earlier start, and the loop, with the benchmarks that are `asked`."""
+    from mindcode.checkpoint.sidecar import copy_tokenizer
     from mindcode.data.mindrecord import MindRecordReader
     from mindcode.parallel.agreement import Agreement
     from mindcode.training import assemble, interpreters, manifest, metrics, resume, snapshot, trainer
@@ -70,7 +85,7 @@ def train(config: RunConfig, processes: "Processes") -> None:
     found = agreement.path(lambda: resume.checkpoint_to_continue(config, store, description))
     checkpoint = resume.open_in_split(found, config) if found else None
     finished_steps = snapshot.finished_steps(checkpoint) if checkpoint else 0
-    if finished_steps >= total_steps:
+    if finished_steps >= total_steps and not agreement.anyone(any(b.lacks(total_steps) for b in asked)):
         get_logger().info("already finished: %d steps, %s", finished_steps, found)
         return
     if processes.is_first:
@@ -79,6 +94,12 @@ def train(config: RunConfig, processes: "Processes") -> None:
 
     share = interpreters.training_share(config, processes)
     run = assemble.training_run(config, processes, share, rows, store, agreement)
+    if asked:
+        from mindcode.cli.train_harness import TrainingHarness
+
+        companion = TrainingHarness(config, processes, asked, run.length, run.log)
+        companion.begin(finished_steps)
+        run = dataclasses.replace(run, companion=companion)
     state = assemble.first_state(config)
     if checkpoint:
         state = snapshot.load_run(checkpoint, run.everything, run.layout, state, run.rows_per_step)
@@ -91,7 +112,16 @@ def train(config: RunConfig, processes: "Processes") -> None:
         share.draw_weights()
     if processes.is_first:
         manifest.write(output_dir, description | manifest.yardstick(run.meter.peak_flops))
+        copy_tokenizer(_tokenizer_folders(config, weights), output_dir, config.model.model_config.vocab_size)
     trainer.fit(run, state)
+
+
+def _tokenizer_folders(config: RunConfig, weights: Path | None) -> list[Path]:
+    """Where the tokenizer may lie that the run's own weights will need."""
+    from mindcode.checkpoint.sidecar import tokenizer_folders
+
+    named = Path(config.processor.tokenizer.vocab_file)
+    return [*([named.parent] if named.is_file() else []), *(tokenizer_folders(weights) if weights else [])]
 
 
 def evaluate(config: RunConfig, processes: "Processes") -> None:

@@ -4,7 +4,7 @@ Scalars stay text: what `1e-5` or `True` means is decided by the type of the fie
 file and a command line flag are read by the same rules. Trees are never changed in place; aliases share their parts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -77,25 +77,34 @@ def overlay(base: Entry, top: Entry) -> Entry:
 
 
 def find(tree: Entry, key: str) -> Entry | None:
-    """Return the entry at a dotted key."""
+    """Return the entry at a dotted key; `name[0]` is the first item of a list."""
     entry = tree
-    for part in key.split("."):
-        if not isinstance(entry.value, dict) or part not in entry.value:
+    for part in _parts(key):
+        children = _children(entry)
+        if part not in children:
             return None
-        entry = entry.value[part]
+        entry = children[part]
     return entry
 
 
 def without(tree: Entry, key: str) -> Entry:
     """Return the tree without the entry at a dotted key, and without a section that this leaves empty."""
-    head, _, rest = key.partition(".")
-    if not isinstance(tree.value, dict) or head not in tree.value:
+    return _without(tree, _parts(key))
+
+
+def _without(tree: Entry, parts: Sequence[str]) -> Entry:
+    head, *rest = parts
+    children = _children(tree)
+    if head not in children:
         return tree
-    kept = {name: entry for name, entry in tree.value.items() if name != head}
-    below = without(tree.value[head], rest) if rest else None
-    if below is not None and below.value != {}:
-        kept[head] = below
-    return Entry(kept, tree.where)
+    below = _without(children[head], rest) if rest else None
+    kept = {name: below if name == head else entry for name, entry in children.items()}
+    left = {name: entry for name, entry in kept.items() if entry is not None and (name != head or entry.value != {})}
+    return Entry(list(left.values()) if isinstance(tree.value, list) else left, tree.where)
+
+
+def _parts(key: str) -> list[str]:
+    return key.replace("[", ".[").split(".")
 
 
 def move(tree: Entry, source: str, target: str) -> Entry:
@@ -112,11 +121,20 @@ def move(tree: Entry, source: str, target: str) -> Entry:
 
 
 def walk(tree: Entry, prefix: str = "") -> Iterator[tuple[str, Entry]]:
-    """Yield (dotted key, entry) for every mapping entry, a section before its content."""
-    if isinstance(tree.value, dict):
-        for name, entry in tree.value.items():
+    """Yield (dotted key, entry) for every mapping entry, a section before its content, also in lists of sections."""
+    for name, entry in _children(tree).items():
+        if isinstance(tree.value, dict):
             yield prefix + name, entry
             yield from walk(entry, f"{prefix}{name}.")
+        else:
+            yield from walk(entry, f"{prefix.removesuffix('.')}{name}.")
+
+
+def _children(tree: Entry) -> dict[str, Entry]:
+    """Return the content of a mapping, or of a list as `[0]`, `[1]`, ..."""
+    if isinstance(tree.value, list):
+        return {f"[{index}]": item for index, item in enumerate(tree.value)}
+    return tree.value if isinstance(tree.value, dict) else {}
 
 
 def _syntax_error(where: str, error: yaml.YAMLError) -> str:

@@ -9,6 +9,7 @@ is typed (typed.py) and checked (validate.py).
 
 import dataclasses
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def _read_layers(path: Path, above: tuple[Path, ...] = ()) -> Entry:
 def _refuse_unknown(tree: Entry) -> None:
     known = {"": RunConfig, **dict(sections(RunConfig))}
     for key, entry in walk(tree):
-        section, _, name = key.rpartition(".")
+        section, _, name = re.sub(r"\[\d+\]", "[]", key).rpartition(".")
         if section in known and name not in field_types(known[section]):
             raise UserError(f"{entry.place(key)}: unknown key{_suggestion(name, known[section], known)}")
 

@@ -20,6 +20,9 @@ MOVED = {
 }
 """Their place -> the place in schema.py. `callbacks`, a list, is seen as a mapping by `type`."""
 
+HARNESS = "BigCodeEvalHarness"
+"""The callback that a file may have several of; they become the list `bigcode_eval_harness`."""
+
 SYNONYMS = {
     "parallel.parallel_mode": {
         "data_parallel": "0",
@@ -55,6 +58,23 @@ IGNORED = {
         "processor.return_tensors",
     ),
     "the tokenizer's own files say it": ("processor.tokenizer.*_token", "processor.tokenizer.add_*_token"),
+    "Cerebras' data loader; files are always written; the tokenizer says its end": (
+        "bigcode_eval_harness*.data_dir",
+        "bigcode_eval_harness*.keep_data_dir",
+        "bigcode_eval_harness*.hf_cache_dir",
+        "bigcode_eval_harness*.shuffle",
+        "bigcode_eval_harness*.num_workers",
+        "bigcode_eval_harness*.flags",
+        "bigcode_eval_harness*.eos_id",
+        "bigcode_eval_harness*.pretrained_model_name_or_path",
+        "bigcode_eval_harness*.bigcode_args.eos",
+        "bigcode_eval_harness*.bigcode_args.do_sample",
+        "bigcode_eval_harness*.bigcode_args.postprocess",
+        "bigcode_eval_harness*.bigcode_args.generation_only",
+        "bigcode_eval_harness*.bigcode_args.save_*",
+        "bigcode_eval_harness*.bigcode_args.metric_output_path",
+        "bigcode_eval_harness*.bigcode_args.load_generations_intermediate_paths",
+    ),
     "profiling": ("profile*", "init_start_profile", "monitor_config", "print_separate_loss"),
     "vision models and a cloud service": (
         "layer_scale",
@@ -139,6 +159,8 @@ OFF = {
     "model.model_config.quant_config": "null",
     "model.model_config.parallel_decoding_params": "null",
     "checkpoint.directory": "null",
+    "bigcode_eval_harness*.bigcode_args.load_generations_path": "null",
+    "bigcode_eval_harness*.bigcode_args.check_references": "false",
     "checkpoint.enc_key": "null",
 }
 """Keys of features that are not built here -> the value that leaves the feature off; any other value is refused."""
@@ -181,14 +203,31 @@ def _callbacks_by_type(layer: Entry) -> Entry:
     if callbacks is None or isinstance(callbacks.value, dict):
         return layer
     by_type: dict[str, Entry] = {}
+    harnesses: list[Entry] = []
     for item in callbacks.value if isinstance(callbacks.value, list) else []:
+        item = _typed(item)
         kind = find(item, "type")
         if not isinstance(item.value, dict) or kind is None or not isinstance(kind.value, str):
             raise UserError(f"{item.where}: callbacks: each item needs a type, for example `- type: CheckpointMonitor`")
         settings = {name: entry for name, entry in item.value.items() if name != "type"}
-        by_type[kind.value] = Entry(settings, item.where)
+        if kind.value == HARNESS:
+            harnesses.append(Entry(settings, item.where))
+        else:
+            by_type[kind.value] = Entry(settings, item.where)
     layer = without(layer, "callbacks")
+    if harnesses:
+        layer = overlay(layer, nested("bigcode_eval_harness", Entry(list(harnesses), callbacks.where)))
     return overlay(layer, nested("callbacks", Entry(dict(by_type), callbacks.where))) if by_type else layer
+
+
+def _typed(item: Entry) -> Entry:
+    """Cerebras' items, `- Type: {settings}`, as MindFormers': `- type: Type` and the settings."""
+    if not isinstance(item.value, dict) or len(item.value) != 1:
+        return item
+    name, settings = next(iter(item.value.items()))
+    if not isinstance(settings.value, dict):
+        return item
+    return overlay(settings, nested("type", Entry(name, item.where)))
 
 
 def _scalar_loss_scale(layer: Entry) -> Entry:

@@ -6,6 +6,7 @@ values; everything that relates one to another is in validate.py. The network's 
 
 from dataclasses import dataclass, field
 
+from mindcode.config.harness import HarnessConfig
 from mindcode.config.model_schema import ModelConfig
 
 
@@ -333,6 +334,8 @@ class RunConfig:
     """Network."""
     processor: ProcessorConfig = field(default_factory=ProcessorConfig)
     """Tokenizer."""
+    bigcode_eval_harness: tuple[HarnessConfig, ...] = ()
+    """Filled from the BigCodeEvalHarness entries of `callbacks`."""
 
     @property
     def is_training(self) -> bool:

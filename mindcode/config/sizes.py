@@ -37,3 +37,8 @@ def bubble_share(config: RunConfig) -> float:
     """
     stages = config.parallel_config.pipeline_stage if config.use_parallel else 1
     return (stages - 1) / (micro_batches_per_step(config) + stages - 1)
+
+
+def harness_names(config: RunConfig) -> list[str]:
+    """Return the folder of each BigCodeEvalHarness under output_dir."""
+    return [harness.name_scope or f"bigcode_{n}" for n, harness in enumerate(config.bigcode_eval_harness)]

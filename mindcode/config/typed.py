@@ -64,13 +64,17 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
 
 
 def sections(root: type, prefix: str = "") -> list[tuple[str, type]]:
-    """List the dataclasses below `root` with their dotted keys, parents first, in the order of the fields."""
+    """List the dataclasses below `root` with their dotted keys, parents first, in the order of the fields.
+
+    The key of the items of a list ends with [].
+    """
     found: list[tuple[str, type]] = []
     for name, kind in field_types(root).items():
         for member in alternatives(kind):
-            if dataclasses.is_dataclass(member):
-                section = typing.cast(type, member)
-                found += [(prefix + name, section), *sections(section, f"{prefix}{name}.")]
+            section, mark = (_items_of(member), "[]") if _is_list(member) else (member, "")
+            if dataclasses.is_dataclass(section):
+                key, section = f"{prefix}{name}{mark}", typing.cast(type, section)
+                found += [(key, section), *sections(section, f"{key}.")]
     return found
 
 
@@ -82,8 +86,8 @@ def describe(kind: Any) -> str:
 def _describe_one(kind: Any) -> str:
     if kind is type(None):
         return "null"
-    if typing.get_origin(kind) is tuple:
-        return f"a list ({PARSERS[typing.get_args(kind)[0]].expected} each)"
+    if _is_list(kind):
+        return f"a list ({_describe_one(_items_of(kind))} each)"
     return "a section" if dataclasses.is_dataclass(kind) else PARSERS[kind].expected
 
 
@@ -103,11 +107,22 @@ def _convert_one(entry: Entry, kind: Any, key: str) -> Any:
     elif dataclasses.is_dataclass(kind):
         if isinstance(entry.value, dict):
             return build(typing.cast(type, kind), entry, f"{key}.")
-    elif typing.get_origin(kind) is tuple:
-        return tuple(_parse(item, typing.get_args(kind)[0]) for item in _items(entry.value))
+    elif _is_list(kind) and dataclasses.is_dataclass(_items_of(kind)):
+        if isinstance(entry.value, list):
+            return tuple(_convert(item, _items_of(kind), f"{key}[{n}]") for n, item in enumerate(entry.value))
+    elif _is_list(kind):
+        return tuple(_parse(item, _items_of(kind)) for item in _items(entry.value))
     else:
         return _parse(entry.value, kind)
     raise _MismatchError
+
+
+def _is_list(kind: Any) -> bool:
+    return typing.get_origin(kind) is tuple
+
+
+def _items_of(kind: Any) -> Any:
+    return typing.get_args(kind)[0]
 
 
 def _items(value: Value) -> list[Value]:

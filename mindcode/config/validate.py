@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mindcode.config.limits import CHOICES, RANGES
 from mindcode.config.model_schema import ModelConfig, RopeScaling
 from mindcode.config.schema import RunConfig
-from mindcode.config.sizes import processes_needed
+from mindcode.config.sizes import harness_names, processes_needed
 from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import nearest
 
@@ -255,6 +255,20 @@ def _indivisible(key: str, size: int, divisor_name: str, divisor: int, what: str
     )
 
 
+def _harnesses(config: RunConfig) -> Iterator[Problem]:
+    names = harness_names(config)
+    for index, harness in enumerate(config.bigcode_eval_harness):
+        key = f"bigcode_eval_harness[{index}]"
+        lowest = {"every_n_steps": 0, "every_n_vals": 0, "batch_size": 1, "n_workers": 1}
+        for name, low in lowest.items():
+            if getattr(harness, name) < low:
+                yield Problem(f"{key}.{name}", f"{getattr(harness, name)}, expected at least {low}")
+        if not harness.bigcode_args.tasks:
+            yield Problem(f"{key}.bigcode_args", "tasks: missing; name a benchmark, as in tasks: humaneval")
+        if names.index(names[index]) < index:
+            yield Problem(f"{key}.name_scope", f"{names[index]!r} is the folder of two callbacks; name another")
+
+
 RULES = (
     _heads,
     _token_ids,
@@ -266,4 +280,5 @@ RULES = (
     _tensor_split,
     _stages,
     _memory,
+    _harnesses,
 )

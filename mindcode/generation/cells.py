@@ -14,6 +14,7 @@ E head_dim, S length of the cache, V vocabulary; H, K and V are this process' ow
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -76,6 +77,17 @@ def to_device(weights: DecoderWeights) -> DecoderParameters:
     )
     head = tuple(_parameter(f"head.{index}", columns) for index, columns in enumerate(weights.head))
     return DecoderParameters(_parameter("embedding", weights.embedding), layers, head)
+
+
+def refill(parameters: DecoderParameters, weights: DecoderWeights) -> None:
+    """Put other arrays into the parameters; on the CPU an array of a parameter is its own memory."""
+    for parameter, array in zip(_leaves(parameters), _leaves(weights), strict=True):
+        parameter.asnumpy()[:] = array
+
+
+def _leaves(tree: DecoderParameters | DecoderWeights) -> list[Any]:
+    layers = [getattr(layer, field.name) for layer in tree.layers for field in fields(layer)]
+    return [tree.embedding, *layers, *tree.head]
 
 
 def _parameter(name: str, array: np.ndarray) -> Parameter:

@@ -20,6 +20,7 @@ from mindcode.generation.cells import (
     DecodeStep,
     LayerCache,
     PrefillStep,
+    refill,
     to_device,
 )
 from mindcode.generation.layout import decoder_weights
@@ -74,10 +75,15 @@ class Executor:
         self._lengths = cache_lengths(cache_length)
         self._dtype, self._group = _numpy_dtype(config), group
         plan = Plan(config, ParallelDims(model_parallel=group.size))
+        self._plan = plan
         self._parameters: DecoderParameters = to_device(decoder_weights(plan, weights, self._dtype))
         self._join = JoinedLogits(group) if group.size > 1 else nn.Identity()
         self._graphs: dict[int, _Graphs] = {}
         self._length = 0
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Take other blocks of the same weights; the graphs stay."""
+        refill(self._parameters, decoder_weights(self._plan, weights, self._dtype))
 
     def reserve(self, tokens: int) -> None:
         """Make the cache long enough for `tokens` positions, and shorter when much less is needed."""

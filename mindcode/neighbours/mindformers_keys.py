@@ -61,6 +61,7 @@ WANTED = (
 DROPPED = {
     "engine": "mindcode's own",
     "tensorboard": "mindcode's own",
+    "bigcode_eval_harness*": "mindcode's own; evaluate the checkpoints with mindcode evaluate",
     "context.peak_tflops": "mindcode's own",
     "optimizer.beta1": "given as betas",
     "optimizer.beta2": "given as betas",

@@ -13,6 +13,7 @@ from mindcode.parallel.agreement import Agreement
 from mindcode.parallel.processes import Processes
 from mindcode.runtime.memory import peak_memory_bytes
 from mindcode.training.batches import StepBatches, check_first
+from mindcode.training.companion import Nobody
 from mindcode.training.evaluate import Evaluator
 from mindcode.training.interpreters import Share
 from mindcode.training.loss_scale import first_loss_scale
@@ -102,6 +103,7 @@ def training_run(
         meter=meter,
         log=run_log(config, processes, length, meter.rows_per_process),
         evaluator=evaluator(config, processes, loss) if config.do_eval and (loss := share.evaluation_loss) else None,
+        companion=Nobody(),
     )
 
 

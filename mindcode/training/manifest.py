@@ -15,7 +15,10 @@ from mindcode.utils.atomic import atomic_open
 from mindcode.utils.fingerprint import fingerprint
 
 MANIFEST = "manifest.json"
-_FREE = ("engine", "resume_training", "run_mode", "output_dir", "load_checkpoint", "auto_trans_ckpt")
+_FREE = (
+    *("engine", "resume_training", "run_mode", "output_dir", "load_checkpoint", "auto_trans_ckpt"),
+    "bigcode_eval_harness",
+)
 """Keys that may differ between two commands of one run; what weights it started from is compared by content."""
 
 

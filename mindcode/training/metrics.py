@@ -1,10 +1,12 @@
 """What a run says about itself: MindFormers' step lines, metrics.jsonl, and TensorBoard where wanted.
 
-A row of metrics.jsonl is a step (step, epoch, loss, lr, ...) or a measurement on the evaluation rows (step, eval_loss).
+A row of metrics.jsonl is a step (step, epoch, loss, lr, ...), a measurement on the evaluation rows (step,
+eval_loss), or what a benchmark says (step, humaneval/pass@1).
 """
 
 import datetime
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -91,6 +93,14 @@ class RunLog:
             self._curves.add("eval_loss", loss, step, wall_time)
         get_logger().info("step:[%5d/%5d], eval_loss: %.4f", step, self._length.total_steps, loss)
 
+    def scores(self, step: int, scores: Mapping[str, float], wall_time: float) -> None:
+        """Record what a benchmark says of the weights after `step`, by `task/pass@k`; later steps may stand before."""
+        self._write({"step": step, **scores, "wall_time": wall_time})
+        for name, score in scores.items():
+            if self._curves:
+                self._curves.add(name, score, step, wall_time)
+            get_logger().info("step:[%5d/%5d], %s: %.4f", step, self._length.total_steps, name, score)
+
     def close(self) -> None:
         """Flush everything."""
         if self._file:
@@ -133,6 +143,13 @@ def _usage_words(usage: Usage) -> str:
         f"tokens/s: {usage.tokens_per_second:.0f}, tokens/s/p: {usage.tokens_per_second_per_process:.0f}, "
         f"{utilization}memory: {usage.peak_memory_bytes / 1e9:.2f}GB"
     )
+
+
+def recorded_scores(output_dir: Path) -> set[tuple[int, str]]:
+    """Return step and name of the benchmarks whose scores are in metrics.jsonl."""
+    path = output_dir / METRICS
+    rows = read_jsonl(path) if path.exists() else ()
+    return {(row["step"], key.rpartition("/")[0]) for row in rows for key in row if "/" in key}
 
 
 def drop_rows_after(output_dir: Path, step: int) -> None:

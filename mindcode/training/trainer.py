@@ -19,6 +19,8 @@ from mindcode.config.schema import RunConfig
 from mindcode.parallel.agreement import Agreement
 from mindcode.runtime.interrupts import deferred_interrupts
 from mindcode.training.batches import StepBatches
+from mindcode.training.cadence import is_measured
+from mindcode.training.companion import Companion
 from mindcode.training.evaluate import Evaluator
 from mindcode.training.interpreters import HeldOptimizer
 from mindcode.training.metrics import RunLog, StepRow
@@ -52,6 +54,7 @@ class Run:
     meter: Meter
     log: RunLog
     evaluator: Evaluator | None
+    companion: Companion
 
     @property
     def everything(self) -> list[Parameter]:
@@ -68,22 +71,30 @@ def fit(run: Run, state: TrainState) -> TrainState:
     """
     get_logger().info("compiling the step (once a start) and running it for the first time")
     with deferred_interrupts() as interrupted:
+        if run.companion.is_due(state.step):
+            run.companion.accompany(state.step, run.store.manifest(run.length.position(state.step)), interrupted)
         for batches in run.batches.from_step(state.step):
             if state.step >= run.length.total_steps:
                 break
             state = _one_step(run, state, batches)
-            if run.evaluator and _is_due(run, state.step):
+            if run.evaluator and is_measured(run.config, run.length, state.step):
                 run.log.evaluation(state.step, run.evaluator.loss(), time.time())
-            last, stop = state.step == run.length.total_steps, run.agreement.anyone(interrupted())
-            if last or stop or state.step % run.config.checkpoint.save_checkpoint_steps == 0:
-                save(run, state)
-            if stop and not last:
+            last, due = state.step == run.length.total_steps, run.companion.is_due(state.step)
+            saved = last or due or state.step % run.config.checkpoint.save_checkpoint_steps == 0
+            manifest = save(run, state) if saved else None
+            if due and manifest:
+                run.store.finish()
+                run.companion.accompany(state.step, manifest, interrupted)
+            run.companion.look()
+            if run.agreement.anyone(interrupted()) and not last:
+                manifest = manifest or save(run, state)
                 run.store.finish()
                 raise KeyboardInterrupt
     run.store.finish()
     weights = shard_records(run.parameters, run.layout)
     path = run.store.save_network(weights, run.length.position(state.step), run.agreement.barrier)
     get_logger().info("finished %d steps; weights: %s", state.step, path)
+    run.companion.finish()
     return state
 
 
@@ -131,12 +142,3 @@ def _refuse_to_go_on_without_numbers(run: Run, state: TrainState, result: StepRe
         f"checkpoint is intact ({newest}); lower learning_rate or look at the data, and continue with "
         "--resume_training True"
     )
-
-
-def _is_due(run: Run, step: int) -> bool:
-    """Whether the loss on the evaluation rows is measured after `step`: by step, by epoch, and at the end."""
-    config = run.config
-    by_step = config.eval_step_interval > 0 and step % config.eval_step_interval == 0
-    epoch_steps = config.eval_epoch_interval * run.length.steps_per_epoch
-    by_epoch = epoch_steps > 0 and step % epoch_steps == 0
-    return by_step or by_epoch or step == run.length.total_steps

@@ -35,11 +35,12 @@ class EngineBackend:
             )
 
     def _request(self, name: str, request: AnswerRequest, sampling: Sampling) -> Request:
-        ids = self._encoder.encode(_row(name, request.prompt))
+        ids = self._encoder.encode(prompt_row(name, request.prompt))
         return Request(name, ids, _params(sampling, request.prompt.stop), request.seed)
 
 
-def _row(name: str, prompt: Prompt) -> PromptRow:
+def prompt_row(name: str, prompt: Prompt) -> PromptRow:
+    """Return a prompt as the encoder takes it."""
     messages = tuple(Message(message.role, message.content) for message in prompt.messages)
     gap = None if prompt.suffix is None else (prompt.text, prompt.suffix)
     return PromptRow(name, prompt.text, messages, gap)

@@ -78,6 +78,8 @@ class RunRecord:
     """(step, evaluation loss)."""
     overflows: int = 0
     samples: tuple[ScoredSample, ...] = ()
+    benchmarks: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """What benchmarks said during training: task/pass@k -> step and score."""
     settings: Mapping[str, Any] | None = None
     """How the samples were generated."""
     timings: tuple[tuple[str, float], ...] = ()
@@ -135,6 +137,7 @@ def collect(run_dir: Path, samples: Path | None = None) -> RunRecord:
         manifest=_json(run_dir / "manifest.json") or {},
         steps=tuple(_step(row) for row in rows if "loss" in row and "step" in row),
         evaluations=tuple(_evaluations(rows)),
+        benchmarks=_benchmarks(rows),
         overflows=sum(bool(row.get("overflow")) for row in rows),
         samples=tuple(_samples(samples_file)),
         settings=_json(samples_file.with_name(samples_file.name + ".settings.json")),
@@ -180,6 +183,14 @@ def _step(row: Mapping[str, Any]) -> Step:
 def _evaluations(rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
     points = [(int(row["step"]), _number(row.get("eval_loss"))) for row in rows if "eval_loss" in row]
     return [(step, loss) for step, loss in points if loss is not None]
+
+
+def _benchmarks(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[tuple[float, float], ...]]:
+    found: dict[str, dict[float, float]] = {}
+    for row in rows:
+        for name in (name for name in row if "/" in name):
+            found.setdefault(name, {})[float(row["step"])] = float(row[name])
+    return {name: tuple(sorted(points.items())) for name, points in found.items()}
 
 
 def _samples(path: Path) -> list[ScoredSample]:

@@ -66,7 +66,7 @@ def training_section(record: RunRecord) -> str:
     skipped = f"{record.overflows} steps were skipped because of overflow." if record.overflows else ""
     return (
         f'<h2>Training</h2><div class="card"><h3>Loss <small>by step</small></h3>'
-        f'<div class="legend">{legend}</div>{chart}<p class="soft">{skipped}</p></div>{_small_charts(steps)}'
+        f'<div class="legend">{legend}</div>{chart}<p class="soft">{skipped}</p></div>{_small_charts(steps, record)}'
     )
 
 
@@ -84,10 +84,13 @@ def _loss_series(steps: list[Step], record: RunRecord) -> list[Series]:
     return [*lines, evaluation] if record.evaluations else lines
 
 
-def _small_charts(steps: list[Step]) -> str:
-    charts = []
+def _small_charts(steps: list[Step], record: RunRecord) -> str:
+    curves = {f"{name}, %": [(x, 100 * y) for x, y in points] for name, points in record.benchmarks.items()}
     for title, field, unit in _CURVES:
-        points = thinned([(x, y * unit) for x, y in _points(steps, field)])
+        curves[title] = [(x, y * unit) for x, y in _points(steps, field)]
+    charts = []
+    for title, curve in curves.items():
+        points = thinned(curve)
         if points:
             drawing = line_chart(title, [Series(title, points, "s-main")], _SMALL, floor=0.0)
             charts.append(f'<div class="card"><h3>{text(title)}</h3>{drawing}</div>')

@@ -1,4 +1,4 @@
-"""Backends that do something more while answers come: write down the time, or the generations so far."""
+"""Backends that do something more while answers come: write down the time or the generations so far, or stop."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +23,24 @@ class Timed:
             for answer in self._backend.answers(requests, sampling):
                 watch.lap()
                 yield answer
+
+
+class Until:
+    """Asks for no further answer when `stop` says so."""
+
+    def __init__(self, backend: Backend, stop: Callable[[], bool]) -> None:
+        self._backend, self._stop = backend, stop
+
+    def identity(self) -> Mapping[str, str]:
+        """Name what decides the answers."""
+        return self._backend.identity()
+
+    def answers(self, requests: Iterable[AnswerRequest], sampling: Sampling) -> Iterator[Answer]:
+        """Yield the answers as they come, the last one when it is time to stop."""
+        for answer in self._backend.answers(requests, sampling):
+            yield answer
+            if self._stop():
+                return
 
 
 class Saving:

@@ -104,3 +104,13 @@ def test_move(tmp_path: Path) -> None:
 
 def test_walk_goes_from_sections_to_keys(tmp_path: Path) -> None:
     assert [key for key, _ in walk(tree(tmp_path, "a: {b: {c: 1}}\nd: 2\n"))] == ["a", "a.b", "a.b.c", "d"]
+
+
+def test_items_of_a_list_have_keys_too(tmp_path: Path) -> None:
+    root = tree(tmp_path, "a:\n  - {b: 1, c: {d: 2}}\n  - {b: 3}\ne: [4, 5]\n")
+    assert [key for key, _ in walk(root)] == ["a", "a[0].b", "a[0].c", "a[0].c.d", "a[1].b", "e"]
+    assert plain(find(root, "a[0].c.d")) == "2"
+    assert plain(find(root, "e[1]")) == "5"
+    assert find(root, "a[2].b") is None
+    assert plain(without(root, "a[0].c.d")) == {"a": [{"b": "1"}, {"b": "3"}], "e": ["4", "5"]}
+    assert plain(without(root, "a[7].b")) == plain(root)

@@ -101,3 +101,58 @@ def test_the_tables_name_no_key_of_the_schema_and_only_such_where_they_should() 
     assert not known & {*OFF, *(name for names in IGNORED.values() for name in names)}
     assert {*CHOICES, *RANGES} <= known
     assert all(f"model.model_config.{field.name}" in known for field in dataclasses.fields(ModelConfig))
+
+
+HARNESSES = """
+callbacks:
+  - {type: CheckpointMonitor, prefix: tiny}
+  - type: BigCodeEvalHarness
+    every_n_steps: 5
+    bigcode_args: {tasks: humaneval, limit: 3, temperature: 0.2}
+  - BigCodeEvalHarness:
+      data_dir: /data
+      flags: {csx.performance.micro_batch_size: 16}
+      bigcode_args: {tasks: mbpp, save_generations_path: g.json}
+  - HFCacheDir: {cache_dir: /cache}
+"""
+
+
+def test_callbacks_that_evaluate_are_a_list(tmp_path: Path, messages: list[str]) -> None:
+    """MindFormers' way to write a callback, and Cerebras'."""
+    path = tmp_path / "a.yaml"
+    path.write_text(HARNESSES)
+    config = load_config(path)
+    first, second = config.bigcode_eval_harness
+    assert (first.every_n_steps, first.bigcode_args.limit, first.bigcode_args.temperature) == (5, 3, 0.2)
+    assert (second.bigcode_args.tasks, second.every_n_vals, config.checkpoint.prefix) == ("mbpp", 1, "tiny")
+    assert set(messages[0].rpartition(": ")[2].split(", ")) == {
+        *("bigcode_eval_harness[1].data_dir", "bigcode_eval_harness[1].flags"),
+        *("bigcode_eval_harness[1].bigcode_args.save_generations_path", "callbacks.HFCacheDir"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[{type: BigCodeEvalHarness, bigcode_args: {taks: mbpp}}]",
+            "bigcode_args.taks: unknown key; did you mean tasks",
+        ),
+        (
+            "[{type: BigCodeEvalHarness, every_n_steps: x}]",
+            r"bigcode_eval_harness\[0\].every_n_steps: 'x', expected a whole",
+        ),
+        ("[{type: BigCodeEvalHarness, every_n_vals: -1, bigcode_args: {tasks: a}}]", "-1, expected at least 0"),
+        (
+            "[{type: BigCodeEvalHarness, name_scope: a, bigcode_args: {tasks: a}}, "
+            "{type: BigCodeEvalHarness, name_scope: a, bigcode_args: {tasks: b}}]",
+            "'a' is the folder of two callbacks",
+        ),
+        ("[BigCodeEvalHarness]", "each item needs a type"),
+    ],
+)
+def test_callbacks_that_cannot_be_read_are_refused_with_their_place(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"callbacks: {text}\n")
+    with pytest.raises(UserError, match=f"^{path}:1: .*{message}"):
+        load_config(path)

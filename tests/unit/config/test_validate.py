@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mindcode.config.harness import HarnessConfig
 from mindcode.config.limits import CHOICES, RANGES
 from mindcode.config.model_schema import RopeScaling
 from mindcode.config.schema import RunConfig
@@ -124,6 +125,10 @@ STAGES = {"use_parallel": True, "parallel_config.pipeline_stage": 4, "parallel_c
             "offset: 4 stages of 30 // 4 = 7 layers plus offsets of 1 make 29, not num_layers 30",
         ),
         ({**STAGES, MODEL + "offset": (8, 0, 0, -8)}, "offset: stage 3 would have no layer left"),
+        (
+            {"bigcode_eval_harness": (HarnessConfig(),)},
+            "bigcode_eval_harness[0].bigcode_args: tasks: missing; name a benchmark, as in tasks: humaneval",
+        ),
     ],
 )
 def test_rules_say_the_arithmetic(changes: dict[str, object], message: str) -> None:
@@ -132,7 +137,7 @@ def test_rules_say_the_arithmetic(changes: dict[str, object], message: str) -> N
 
 def test_each_rule_is_tried_above() -> None:
     """A rule without a case in the table would go unnoticed; the count makes adding one a conscious act."""
-    assert len(RULES) == 10
+    assert len(RULES) == 11
 
 
 def test_uneven_stages_with_offsets_are_fine() -> None:
