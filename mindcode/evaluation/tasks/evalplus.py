@@ -23,13 +23,15 @@ from mindcode.utils.jsonl import read_jsonl
 from mindcode.utils.lookup import lookup
 
 CPU_SECONDS = 20.0
+_FOUND_OR_NOT = ("check_str", "text_match_three", "text_starta_endb")
+"""Functions that may answer with a match of a regular expression, which is no plain value."""
 _ORACLES: Mapping[str, str] = {
     "find_zero": "abs(sum(c * math.pow(got, i) for i, c in enumerate(given[0]))) <= tolerance",
     "are_equivalent": "True",
     "sum_div": "same(got, expected) or got == 0",
     "surface_Area": "same(got, expected) or got == pyramid_surface(*given)",
     "digit_distance_nums": "same(got, expected) or got == digit_distance(*given)",
-    **dict.fromkeys(("check_str", "text_match_three", "text_starta_endb"), "bool_of(got) == expected"),
+    **dict.fromkeys(_FOUND_OR_NOT, "found(got) == found(expected)"),
     **dict.fromkeys(
         (
             "similar_elements",
@@ -52,7 +54,7 @@ tolerance = {tolerance!r}
 def near(got, expected, limit):
     if isinstance(expected, (list, tuple)):
         return len(got) == len(expected) and all(near(*pair, limit) for pair in zip(got, expected))
-    numbers = isinstance(got, (int, float)) and isinstance(expected, (int, float))
+    numbers = isinstance(got, (int, float)) and isinstance(expected, (int, float)) and math.isfinite(expected)
     return got == expected or (numbers and abs(got - expected) <= limit + 1e-7 * abs(expected))
 
 def same(got, expected):
@@ -60,7 +62,7 @@ def same(got, expected):
     limit = tolerance or 1e-6 * all(isinstance(item, float) for item in items)
     return got == expected or (limit > 0 and type(got) is type(expected) and near(got, expected, limit))
 
-def bool_of(got):
+def found(got):
     return got if isinstance(got, bool) else got is not None
 
 def pyramid_surface(edge, height):
@@ -71,13 +73,19 @@ def digit_distance(first, second):
     digits = zip(str(first).zfill(width), str(second).zfill(width))
     return sum(abs(int(left) - int(right)) for left, right in digits)
 
+def told(*values):
+    try:
+        return "{{!r}} gives {{!r}} instead of {{!r}}".format(*values)[:300]
+    except ValueError:
+        return "a number with too many digits to be shown is wrong"
+
 def check(candidate):
     reference = {{}}
     exec({solution!r}, reference)
     for given in {inputs!r}:
         expected = reference[{entry_point!r}](*copy.deepcopy(given))
         got = candidate(*copy.deepcopy(given))
-        assert {oracle}, f"{{given!r}} gives {{got!r}} instead of {{expected!r}}"[:300]
+        assert {oracle}, told(given, got, expected)
 """
 
 
@@ -88,18 +96,25 @@ def load_evalplus(path: Path) -> tuple[Problem, ...]:
 
 def _problem(row: Mapping[str, Any], where: str) -> Problem:
     try:
-        if "code" in row:
-            given = mbpp_problem({**row, "text": row["prompt"]}, where)
-            return replace(given, test=checks(given.entry_point, row["test"]))
-        return Problem(
-            task_id=row["task_id"],
-            prompt=row["prompt"],
-            entry_point=row["entry_point"],
-            test=row["test"] if "test" in row else _test_of(row),
-            canonical_solution=row["canonical_solution"],
-        )
+        problem = _from_hub(row, where) if "code" in row else _from_release(row)
     except (KeyError, TypeError) as error:
         raise UserError(f"{where}: {error}: expected evalplus' fields, among them base_input and plus_input") from error
+    return replace(problem, needs_objects=problem.needs_objects or problem.entry_point in _FOUND_OR_NOT)
+
+
+def _from_hub(row: Mapping[str, Any], where: str) -> Problem:
+    given = mbpp_problem({**row, "text": row["prompt"]}, where)
+    return replace(given, test=checks(given.entry_point, row["test"]))
+
+
+def _from_release(row: Mapping[str, Any]) -> Problem:
+    return Problem(
+        task_id=row["task_id"],
+        prompt=row["prompt"],
+        entry_point=row["entry_point"],
+        test=row["test"] if "test" in row else _test_of(row),
+        canonical_solution=row["canonical_solution"],
+    )
 
 
 def _test_of(row: Mapping[str, Any]) -> str:

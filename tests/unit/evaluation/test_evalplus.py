@@ -1,47 +1,22 @@
 """HumanEval+ and MBPP+: a release of evalplus becomes tests that compare with its reference solution."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.evalplus_rows import HUMANEVAL_PLUS, MBPP_PLUS, Case
 
 from mindcode.evaluation.execution.limits import Limits
 from mindcode.evaluation.execution.pool import judge_samples
 from mindcode.evaluation.tasks.evalplus_inputs import rebuilt
 from mindcode.evaluation.tasks.registry import task
 from mindcode.evaluation.tasks.task import Task, TaskOptions
-from mindcode.evaluation.types import Sample
+from mindcode.evaluation.types import Sample, Verdict
 from mindcode.utils.errors import UserError
 
-HALVE = {
-    "task_id": "HumanEval/200",
-    "prompt": 'def halve(x):\n    """Half of each."""\n',
-    "contract": "",
-    "canonical_solution": "    return [item / 3 * 1.5 for item in x]\n",
-    "entry_point": "halve",
-    "base_input": [[[1.0, 2.0]]],
-    "plus_input": [[[]], [[1e308, 7]]],
-    "atol": 0,
-}
-ADD = {
-    "task_id": "Mbpp/106",
-    "prompt": '"""\nAppend.\nassert add_lists([5], (9,)) == (9, 5)\n"""\n',
-    "canonical_solution": "\ndef add_lists(items, start):\n  return start + tuple(items)\n",
-    "entry_point": "add_lists",
-    "base_input": [[[5, 6, 7], [9, 10]]],
-    "plus_input": [[[], [1, 2, 3]]],
-    "atol": 0,
-}
-SHARED = {
-    "task_id": "Mbpp/2",
-    "prompt": '"""\nShared elements.\n"""\n',
-    "canonical_solution": "def similar_elements(a, b):\n    return tuple(set(a) & set(b))\n",
-    "entry_point": "similar_elements",
-    "base_input": [[[3, 4, 5], [5, 4]]],
-    "plus_input": [],
-    "atol": 0,
-}
+HALVE = HUMANEVAL_PLUS[0]
 HUB = {
     "task_id": 3,
     "prompt": "Write a function to double.",
@@ -57,34 +32,65 @@ def plus(tmp_path: Path, name: str, row: dict[str, Any]) -> Task[Any]:
     return task(name, TaskOptions(data_path=path))
 
 
-def passes(made: Task[Any], program: str) -> bool:
+def judged(made: Task[Any], program: str) -> Verdict:
     (problem,) = made.problems
-    samples = [Sample(problem.task_id, program)]
-    return all(verdict.passed for _, verdict in judge_samples({problem.task_id: problem}, samples, Limits()))
+    ((_, verdict),) = judge_samples({problem.task_id: problem}, [Sample(problem.task_id, program)], Limits())
+    return verdict
 
 
-def test_answers_are_compared_with_the_reference(tmp_path: Path) -> None:
-    made = plus(tmp_path, "humanevalplus", HALVE)
+def compared(name: str, cases: tuple[Case, ...], path: Path) -> None:
+    """Have the answers to all cases judged: those that should pass are those that do."""
+    with gzip.open(path, "wt") as stream:
+        stream.writelines(json.dumps(case.row) + "\n" for case in cases)
+    made = task(name, TaskOptions(data_path=path))
+    expected, samples = [], []
+    for case, problem in zip(cases, made.problems, strict=True):
+        programs = [(made.canonical(problem), True), *((text, True) for text in case.right)]
+        for program, passes in [*programs, *((text, False) for text in case.wrong)]:
+            samples.append(Sample(problem.task_id, program))
+            expected.append((program, passes))
+    by_id = {problem.task_id: problem for problem in made.problems}
+    assert made.cpu_seconds is not None
+    verdicts = dict(judge_samples(by_id, samples, Limits(cpu_seconds=made.cpu_seconds)))
+    found = [(sample.source, verdicts[number].passed) for number, sample in enumerate(samples)]
+    assert found == expected
+
+
+def test_humaneval_plus(tmp_path: Path) -> None:
+    compared("humanevalplus", HUMANEVAL_PLUS, tmp_path / "HumanEvalPlus.jsonl.gz")
+
+
+def test_mbpp_plus(tmp_path: Path) -> None:
+    compared("mbppplus", MBPP_PLUS, tmp_path / "MbppPlus.jsonl.gz")
+
+
+def test_wrong_numbers_are_shown_as_far_as_python_shows_them(tmp_path: Path) -> None:
+    (long_number,) = (case for case in HUMANEVAL_PLUS if case.row["entry_point"] == "power")
+    made = plus(tmp_path, "humanevalplus", long_number.row)
+    verdict = judged(made, long_number.wrong[0])
+    assert (verdict.kind, verdict.result) == ("wrong", "failed: a number with too many digits to be shown is wrong")
+
+
+def test_matches_are_no_plain_values(tmp_path: Path) -> None:
+    together = [case.row for case in MBPP_PLUS if plus(tmp_path, "mbppplus", case.row).problems[0].needs_objects]
+    assert [row["entry_point"] for row in together] == ["text_starta_endb"]
+
+
+def test_a_completion_is_appended_to_the_prompt(tmp_path: Path) -> None:
+    made = plus(tmp_path, "humanevalplus", HALVE.row)
     (problem,) = made.problems
-    assert made.cpu_seconds == 20 and made.prompt(problem).text == HALVE["prompt"]
-    assert passes(made, made.canonical(problem))
-    assert passes(made, made.program(problem, "    return [item * 0.5 for item in x]\n"))
-    assert not passes(made, made.program(problem, "    return [item * 0.5 + 1e-3 for item in x]\n"))
-    assert not passes(made, made.program(problem, "    return [item * 0.5 for item in x] or [0.0]\n"))
+    assert made.cpu_seconds == 20 and made.prompt(problem).text == HALVE.row["prompt"]
+    assert judged(made, made.program(problem, "    return [item * 0.5 for item in x]\n")).passed
 
 
-@pytest.mark.parametrize(
-    ("row", "right", "wrong"),
-    [
-        (ADD, "def add_lists(a, b):\n    return (*b, *a)", "def add_lists(a, b):\n    return [*b, *a]"),
-        (SHARED, "def similar_elements(a, b):\n    return [4, 5, 4]", "def similar_elements(a, b):\n    return [4]"),
-        (HUB, "def twice(x):\n    return x + x", "def twice(x):\n    return 2 + x * x"),
-    ],
-)
-def test_mbpp_plus(tmp_path: Path, row: dict[str, Any], right: str, wrong: str) -> None:
-    made = plus(tmp_path, "mbppplus", row)
-    assert passes(made, made.canonical(made.problems[0])) and passes(made, right)
-    assert not passes(made, wrong)
+def test_the_data_set_of_the_hub(tmp_path: Path) -> None:
+    made = plus(tmp_path, "mbppplus", HUB)
+    answers = (
+        made.canonical(made.problems[0]),
+        "def twice(x):\n    return x + x",
+        "def twice(x):\n    return 2 + x * x",
+    )
+    assert [judged(made, answer).passed for answer in answers] == [True, True, False]
 
 
 def test_inputs_are_what_json_cannot_say() -> None:
@@ -100,4 +106,4 @@ def test_the_file_has_to_be_given_and_to_fit(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mbpp_plus: give --data_path FILE, .*MbppPlus\.jsonl\.gz"):
         task("mbpp_plus")
     with pytest.raises(UserError, match="problem 1: 'plus_input': expected evalplus' fields"):
-        plus(tmp_path, "humanevalplus", {key: value for key, value in HALVE.items() if key != "plus_input"})
+        plus(tmp_path, "humanevalplus", {key: value for key, value in HALVE.row.items() if key != "plus_input"})
