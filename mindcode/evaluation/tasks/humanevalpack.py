@@ -35,8 +35,10 @@ _LONG_LINE = 20
 _PYTHON_SETUP = (
     "import math, re, sys, copy, datetime, itertools, collections, heapq, statistics, functools, hashlib, string\n"
     "from typing import *\nfrom collections import *\n"
+    "class Imported:\n    def __getattr__(self, name):\n        return getattr(__import__('numpy'), name)\n"
+    "np = numpy = Imported()\n"
 )
-"""What Python answers may use without importing it."""
+"""What Python answers may use without importing it; NumPy, which takes its time, is imported when it is used."""
 _HALF_SOLVED = {"CPP/38": "string decode_cyclic(string s){"}
 """Problem -> where its declaration should end."""
 

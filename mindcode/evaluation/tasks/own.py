@@ -8,6 +8,7 @@
 Without `question` and `opening` the prompts have one of the styles of HumanEval.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,14 @@ from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import lookup, nearest
 
 _ENDING = ".yaml"
+_CALLED: Mapping[str, str] = {
+    "python": "check",
+    "java": "class Main",
+    "go": "func Test",
+    "cpp": "int main()",
+    "rust": "#[test]",
+}
+"""Language -> what the tests must have, because it is what is called: without it nothing would be checked."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,12 @@ def make_own_task(path: Path, name: str, options: TaskOptions) -> Task[Problem]:
     said = _read(path)
     data = options.data_path or path.parent / said.data
     problems = read_problems(data, said.fields, said.language)
+    called = _CALLED.get(said.language, "")
+    for problem in problems:
+        if called not in problem.test:
+            raise UserError(
+                f"{data}: {problem.task_id}: {said.fields.test} has no {called!r}: nothing would be checked"
+            )
     return Task(name, problems, _style(said, options.prompt), cpu_seconds=said.cpu_seconds)
 
 

@@ -137,7 +137,7 @@ def test_right_python_answers_pass(style: str) -> None:
 def test_python_answers_need_not_import_the_usual() -> None:
     made = pack("humanevalsynthesize-python", ids=("Python/0",))
     (problem,) = made.problems
-    body = problem.canonical_solution.replace("abs(", "math.fabs(").replace("enumerate(", "List and enumerate(")
+    body = problem.canonical_solution.replace("abs(", "np.abs(").replace("enumerate(", "List and enumerate(")
     sample = Sample(problem.task_id, made.program(problem, body))
     assert [verdict.result for _, verdict in judge_samples({"Python/0": problem}, [sample], Limits())] == ["passed"]
 

@@ -1,6 +1,7 @@
 """Tasks of one's own: a YAML file and the problems beside it, and errors that say which line to mend."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_another_language_ends_at_its_brace(tmp_path: Path) -> None:
     row = {"task_id": "a", "prompt": "const f = () => {\n", "entry_point": "f", "test": "f()"}
     made = task("doubling", TaskOptions(tasks_dir=folder(tmp_path, "data: problems.jsonl\nlanguage: js\n", row)))
     assert made.program(made.problems[0], "  return 1\n}\nf()") == "const f = () => {\n  return 1\n}"
+
+
+@pytest.mark.parametrize(("language", "called"), [("rust", "#[test]"), ("go", "func Test"), ("python", "check")])
+def test_tests_that_nothing_calls_are_refused(tmp_path: Path, language: str, called: str) -> None:
+    row = {"task_id": "a", "prompt": "f", "entry_point": "f", "test": "fn tests() {}"}
+    said = f"data: problems.jsonl\nlanguage: {language}\n"
+    with pytest.raises(UserError, match=rf"problems\.jsonl: a: test has no '{re.escape(called)}': nothing would be"):
+        task("doubling", TaskOptions(tasks_dir=folder(tmp_path, said, row)))
 
 
 @pytest.mark.parametrize(
