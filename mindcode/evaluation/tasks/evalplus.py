@@ -140,7 +140,9 @@ _STYLES = {
     "humanevalplus": ("completion", "HumanEvalPlus.jsonl.gz"),
     "humanevalplus-unstripped": ("completion", "HumanEvalPlus.jsonl.gz"),
     "humaneval_plus": ("completion", "HumanEvalPlus.jsonl.gz"),
+    "humaneval+": ("completion", "HumanEvalPlus.jsonl.gz"),
     "mbppplus": ("docstring", "MbppPlus.jsonl.gz"),
     "mbpp_plus": ("docstring", "MbppPlus.jsonl.gz"),
+    "mbpp+": ("docstring", "MbppPlus.jsonl.gz"),
 }
 TASKS = dict.fromkeys(_STYLES, _make_task)

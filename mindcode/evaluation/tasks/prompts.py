@@ -22,6 +22,8 @@ class PromptStyle:
     question: str
     opening: str
     stop: tuple[str, ...]
+    indent: str = "    "
+    """What stands for each four blanks of the problem's prompt."""
 
 
 PROMPT_STYLES: Mapping[str, PromptStyle] = {
@@ -42,14 +44,23 @@ PROMPT_STYLES: Mapping[str, PromptStyle] = {
         opening="",
         stop=FENCE_STOPS,
     ),
+    "wizardcoder": PromptStyle(
+        question="",
+        opening=(
+            "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+            "\n\n\n### Instruction:\nCreate a Python script for this problem:\n{prompt}\n\n### Response:"
+        ),
+        stop=(),
+        indent="\t",
+    ),
 }
 """chat opens the fenced block for the model; chat-free lets it talk first. Of the 48 problems with the shortest prompts
-SmolLM2-135M-Instruct solves 10 with chat and 11 with chat-free (greedy, fp32)."""
+SmolLM2-135M-Instruct solves 10 with chat and 11 with chat-free (greedy, fp32). wizardcoder is for WizardCoder."""
 
 
 def make_prompt(style: PromptStyle, problem: Problem) -> Prompt:
     """Fill the templates of `style` with the problem's prompt."""
-    text = style.opening.replace("{prompt}", problem.prompt)
+    text = style.opening.replace("{prompt}", problem.prompt.replace("    ", style.indent))
     if not style.question:
         return Prompt(text=text, stop=style.stop)
     question = style.question.replace("{prompt}", problem.prompt.strip())

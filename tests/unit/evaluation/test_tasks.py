@@ -1,7 +1,9 @@
 """HumanEval's problems and how they are put to a model."""
 
+import ast
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,24 @@ def test_humaneval_as_an_instruction(name: str) -> None:
     whole = f"```python\n{made.canonical(problem)}\nprint(1)\n```"
     answer = "\n" + problem.canonical_solution if prompt.text else whole
     assert made.program(problem, answer).split() == made.canonical(problem).split()
+
+
+def test_wizardcoder_is_asked_with_tabs() -> None:
+    made = task("instruct_wizard_humaneval", TaskOptions(limit=1))
+    (problem,) = made.problems
+    prompt = made.prompt(problem)
+    assert not prompt.messages and prompt.text.endswith('\t"""\n\n\n### Response:') and "    " not in prompt.text
+    answer = f"\nHere's the code:\n```python\n{made.canonical(problem)}\nprint(1)\n```\n".replace("    ", "\t")
+    for said in (answer, f"\n{made.canonical(problem)}"):
+        got, wanted = (ast.parse(text).body[-1] for text in (made.program(problem, said), made.canonical(problem)))
+        assert isinstance(got, ast.FunctionDef) and isinstance(wanted, ast.FunctionDef)
+        assert [ast.dump(node) for node in got.body[1:]] == [ast.dump(node) for node in wanted.body[1:]]
+
+
+@pytest.mark.parametrize("name", ["humaneval+", "humaneval_plus", "mbpp+", "mbpp_plus"])
+def test_other_names(name: str) -> None:
+    with pytest.raises(UserError, match=rf"{re.escape(name)}: give --data_path FILE, a release of evalplus"):
+        task(name)
 
 
 def test_every_task_has_a_name_of_its_own_and_says_what_it_lacks() -> None:
