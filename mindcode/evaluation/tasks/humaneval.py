@@ -19,7 +19,6 @@ STYLES: Mapping[str, str] = {
     "humaneval": "completion",
     "humaneval-unstripped": "completion",
     "humaneval_instruct": "chat",
-    "instruct_wizard_humaneval": "wizardcoder",
 }
 """Name of the task -> its prompt style. The prompt keeps its last line break: without it, many models do worse."""
 ProblemT = TypeVar("ProblemT", bound=Problem)

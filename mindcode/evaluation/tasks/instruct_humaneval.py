@@ -1,11 +1,14 @@
-"""HumanEval asked as an instruction: instruct-humaneval of the BigCode harness.
+"""HumanEval asked as an instruction: instruct-humaneval and instruct_wizard_humaneval of the BigCode harness.
 
-The instruction has signature and docstring as in HumanEvalPack. With context the answer begins with the function's
-declaration; without, the model writes all of it.
+The former has signature and docstring as in HumanEvalPack. With context the answer begins with the function's
+declaration; without, the model writes all of it. The latter is WizardCoder's own format, without a chat template.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from mindcode.evaluation.postprocess import extract_completion
 from mindcode.evaluation.tasks.humaneval import load_problems
 from mindcode.evaluation.tasks.humanevalpack import load_pack
 from mindcode.evaluation.tasks.task import Task, TaskOptions
@@ -13,6 +16,11 @@ from mindcode.evaluation.types import Message, Problem, Prompt
 from mindcode.utils.errors import UserError
 
 _STOPS = ("if __name__", "\nprint", "\nclass")
+_WIZARD = (
+    "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+    "\n\n\n### Instruction:\nCreate a Python script for this problem:\n{problem}\n\n### Response:"
+)
+_INDENT, _TAB = "    ", "\t"
 _WITH_CONTEXT = {"instruct-humaneval": True, "instruct-humaneval-nocontext": False}
 
 
@@ -35,9 +43,31 @@ class InstructHumanEval(Task[InstructProblem]):
         return Prompt(context, (Message("user", problem.instruction),), _STOPS)
 
 
-def _make_task(name: str, options: TaskOptions) -> InstructHumanEval:
+class WizardHumanEval(Task[Problem]):
+    """HumanEval's problems with tabs for indentation; the answer has the whole function."""
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """Return the instruction as raw text."""
+        return Prompt(_WIZARD.format(problem=problem.prompt.replace(_INDENT, _TAB)))
+
+    def program(self, problem: Problem, answer: str) -> str:
+        """Search the answer, with blanks for tabs, as if it were one of a chat."""
+        asked = Prompt("", (Message("user", problem.prompt),))
+        return self.completed(problem, extract_completion(problem, asked, answer.replace(_TAB, _INDENT)))
+
+
+def _make_wizard(name: str, options: TaskOptions) -> WizardHumanEval:
+    _refuse_styles(name, options)
+    return WizardHumanEval(name, load_problems(options.data_path))
+
+
+def _refuse_styles(name: str, options: TaskOptions) -> None:
     if options.prompt:
         raise UserError(f"--prompt: {options.prompt}, but {name} has one way to ask; leave it out")
+
+
+def _make_task(name: str, options: TaskOptions) -> InstructHumanEval:
+    _refuse_styles(name, options)
     problems = tuple(
         InstructProblem(
             **vars(replace(problem, declaration=asked.declaration)),
@@ -48,4 +78,7 @@ def _make_task(name: str, options: TaskOptions) -> InstructHumanEval:
     return InstructHumanEval(name, problems, shows_context=_WITH_CONTEXT[name])
 
 
-TASKS = dict.fromkeys(_WITH_CONTEXT, _make_task)
+TASKS: Mapping[str, Callable[[str, TaskOptions], Task[Any]]] = {
+    **dict.fromkeys(_WITH_CONTEXT, _make_task),
+    "instruct_wizard_humaneval": _make_wizard,
+}

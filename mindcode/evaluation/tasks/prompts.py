@@ -22,8 +22,6 @@ class PromptStyle:
     question: str
     opening: str
     stop: tuple[str, ...]
-    indent: str = "    "
-    """What stands for each four blanks of the problem's prompt."""
 
 
 PROMPT_STYLES: Mapping[str, PromptStyle] = {
@@ -44,23 +42,14 @@ PROMPT_STYLES: Mapping[str, PromptStyle] = {
         opening="",
         stop=FENCE_STOPS,
     ),
-    "wizardcoder": PromptStyle(
-        question="",
-        opening=(
-            "Below is an instruction that describes a task. Write a response that appropriately completes the request."
-            "\n\n\n### Instruction:\nCreate a Python script for this problem:\n{prompt}\n\n### Response:"
-        ),
-        stop=(),
-        indent="\t",
-    ),
 }
 """chat opens the fenced block for the model; chat-free lets it talk first. Of the 48 problems with the shortest prompts
-SmolLM2-135M-Instruct solves 10 with chat and 11 with chat-free (greedy, fp32). wizardcoder is for WizardCoder."""
+SmolLM2-135M-Instruct solves 10 with chat and 11 with chat-free (greedy, fp32)."""
 
 
 def make_prompt(style: PromptStyle, problem: Problem) -> Prompt:
     """Fill the templates of `style` with the problem's prompt."""
-    text = style.opening.replace("{prompt}", problem.prompt.replace("    ", style.indent))
+    text = style.opening.replace("{prompt}", problem.prompt)
     if not style.question:
         return Prompt(text=text, stop=style.stop)
     question = style.question.replace("{prompt}", problem.prompt.strip())
