@@ -3,8 +3,7 @@
 mindcode launch --worker_num 2 mindcode predict --model_parallel 2 --config X.yaml --load_checkpoint model.ckpt ...
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +14,36 @@ from mindcode.config.validate import check_world_size
 from mindcode.generation.crew import Build, Crew
 from mindcode.runtime.cluster import launched_workers
 from mindcode.utils.errors import UserError
+from mindcode.utils.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from mindcode.generation.batch import Steps
     from mindcode.runtime.distributed import Group
 
-MakeSteps = Callable[[RunConfig, LoadedModel, int, "Group"], "Steps"]
 
+class KeptSteps:
+    """Makes this process' steps, and keeps them: asked for the same again, their graphs need not be compiled again."""
 
-def new_steps(config: RunConfig, loaded: LoadedModel, batch_size: int, group: "Group") -> "Steps":
-    """Read this process' blocks of the weights and put them on its device."""
-    from mindcode.generation.devices import steps_on
+    def __init__(self) -> None:
+        self._kept: Steps | None = None
+        self._made_for: tuple[object, ...] = ()
+        self._weights = ""
 
-    blocks = read_blocks(loaded, group.size, group.index)
-    return steps_on(config.context.device_target)(loaded.model, blocks, batch_size, group)
+    def make(self, config: RunConfig, loaded: LoadedModel, batch_size: int, group: "Group") -> "Steps":
+        """Return steps with the weights of `loaded`."""
+        from mindcode.generation.devices import steps_on
+        from mindcode.generation.executor import Executor
+
+        wanted, weights = (loaded.model, loaded.cache_length, batch_size, group), fingerprint(*loaded.source.files)
+        if self._kept is None or wanted != self._made_for or weights != self._weights:
+            blocks = read_blocks(loaded, group.size, group.index)
+            if isinstance(self._kept, Executor) and wanted == self._made_for:
+                self._kept.load(dict(blocks))
+            else:
+                self._kept = None  # its memory goes before the next one's comes
+                self._kept = steps_on(config.context.device_target)(loaded.model, blocks, batch_size, group)
+        self._made_for, self._weights = wanted, weights
+        return self._kept
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,8 @@ class Team:
     """What all of them load."""
     group: "Group | None" = None
     """All of them; None for a process alone, which needs no MindSpore to say so."""
-    make: MakeSteps = new_steps
-    """Makes the steps of one part."""
+    kept: KeptSteps = field(default_factory=KeptSteps)
+    """This process' steps."""
 
     def build(self, config: RunConfig, loaded: LoadedModel) -> Build:
         """Return batch size -> this process' steps."""
@@ -52,7 +67,7 @@ class Team:
 
             if self.group is None:
                 set_context(config.context)
-            return self.make(config, loaded, batch_size, self.group or SINGLE)
+            return self.kept.make(config, loaded, batch_size, self.group or SINGLE)
 
         return steps
 

@@ -2,8 +2,7 @@
 
 scoring = Beside(n_workers=1)
 scoring.add(folder, step=100)
-for done in scoring.finished(): ...           # those that have ended since the last call
-scoring.wait()
+while done := scoring.finished(): ...         # those that have ended by now; with a timeout of None, all
 
 python -m mindcode.cli.score_beside ARGUMENTS        # mindcode score, which ends with the process that started it
 """
@@ -62,13 +61,6 @@ class Beside:
             log = item.folder / _LOG
             get_logger().warning("%s: scoring ended with code %d; see %s", item.folder, code, log)
         return None
-
-    def stop(self) -> None:
-        """End what is going on; its verdicts so far are kept."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
     def _start(self) -> None:
         if self._process is None and self._waiting:

@@ -19,7 +19,7 @@ from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger, log_to_file
 
 if TYPE_CHECKING:
-    from mindcode.cli.train_harness import Benchmark
+    from mindcode.cli.harness_benchmarks import Benchmark
     from mindcode.parallel.processes import Processes
 
 
@@ -62,7 +62,7 @@ def _asked(config: RunConfig, flags: RunFlags) -> "Sequence[Benchmark]":
     """Return the benchmarks of the callbacks."""
     if not config.bigcode_eval_harness:
         return ()
-    from mindcode.cli.train_harness import benchmarks
+    from mindcode.cli.harness_benchmarks import benchmarks
 
     return benchmarks(config, flags.config, flags.overrides)
 

@@ -11,10 +11,10 @@ class Companion(Protocol):
     def is_due(self, step: int) -> bool:
         """Whether it wants the checkpoint of this step; the answer is the same in all processes."""
 
-    def accompany(self, step: int, checkpoint: Path, interrupted: Callable[[], bool]) -> None:
+    def accompany(self, step: int, checkpoint: Path, interrupted: Callable[[], bool]) -> bool:
         """Do it, in all processes, while training waits; what is done already is not done again.
 
-        Returns early, with less done, when `interrupted` says so.
+        Ends early when `interrupted` says so, and returns whether all is done.
         """
 
     def look(self) -> None:
@@ -31,8 +31,9 @@ class Nobody:
         """Never."""
         return False
 
-    def accompany(self, step: int, checkpoint: Path, interrupted: Callable[[], bool]) -> None:
-        """Is never called."""
+    def accompany(self, step: int, checkpoint: Path, interrupted: Callable[[], bool]) -> bool:
+        """Nothing is to be done."""
+        return True
 
     def look(self) -> None:
         """Nothing to see."""

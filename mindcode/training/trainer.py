@@ -7,7 +7,7 @@ A `Run` holds the pieces, each built elsewhere; nothing here knows how a step is
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +71,7 @@ def fit(run: Run, state: TrainState) -> TrainState:
     """
     get_logger().info("compiling the step (once a start) and running it for the first time")
     with deferred_interrupts() as interrupted:
-        if run.companion.is_due(state.step):
-            run.companion.accompany(state.step, run.store.manifest(run.length.position(state.step)), interrupted)
+        complete = _accompany(run, state.step, interrupted)
         for batches in run.batches.from_step(state.step):
             if state.step >= run.length.total_steps:
                 break
@@ -81,21 +80,31 @@ def fit(run: Run, state: TrainState) -> TrainState:
                 run.log.evaluation(state.step, run.evaluator.loss(), time.time())
             last, due = state.step == run.length.total_steps, run.companion.is_due(state.step)
             saved = last or due or state.step % run.config.checkpoint.save_checkpoint_steps == 0
-            manifest = save(run, state) if saved else None
-            if due and manifest:
-                run.store.finish()
-                run.companion.accompany(state.step, manifest, interrupted)
+            if saved:
+                save(run, state)
+            complete = _accompany(run, state.step, interrupted)
             run.companion.look()
             if run.agreement.anyone(interrupted()) and not last:
-                manifest = manifest or save(run, state)
+                if not saved:
+                    save(run, state)
                 run.store.finish()
                 raise KeyboardInterrupt
     run.store.finish()
     weights = shard_records(run.parameters, run.layout)
     path = run.store.save_network(weights, run.length.position(state.step), run.agreement.barrier)
     get_logger().info("finished %d steps; weights: %s", state.step, path)
+    if not complete:
+        raise KeyboardInterrupt
     run.companion.finish()
     return state
+
+
+def _accompany(run: Run, step: int, interrupted: Callable[[], bool]) -> bool:
+    """Let the companion have its turn after a step whose checkpoint it wants; return whether it came to its end."""
+    if not run.companion.is_due(step):
+        return True
+    run.store.finish()
+    return run.companion.accompany(step, run.store.manifest(run.length.position(step)), interrupted)
 
 
 def save(run: Run, state: TrainState) -> Path:

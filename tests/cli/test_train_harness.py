@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.harness_runs import PROBLEMS, STEPS, HarnessPlace, make_place
 
-from mindcode.cli.train_harness import benchmarks
+from mindcode.cli.harness_benchmarks import benchmarks
 from mindcode.config.loader import load_config
 from mindcode.utils.errors import UserError
 
@@ -33,12 +33,13 @@ def whole(place: HarnessPlace) -> str:
     return "whole"
 
 
-def kill_when(place: HarnessPlace, output_dir: str, moment: Callable[[], bool]) -> None:
+def stop_when(place: HarnessPlace, output_dir: str, number: signal.Signals, moment: Callable[[], bool]) -> int:
+    """Start a run, send a signal at a moment, and return the exit code."""
     process = subprocess.Popen(place.train(output_dir), cwd=place.folder, stderr=subprocess.DEVNULL)
     while process.poll() is None and not moment():
         time.sleep(0.002)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.send_signal(number)
+    return process.wait()
 
 
 def lines(path: Path) -> int:
@@ -72,23 +73,20 @@ def test_the_same_benchmarks_on_the_newest_checkpoint(place: HarnessPlace, whole
 
 
 def test_killed_while_it_answers_it_goes_on_with_the_next_answer(place: HarnessPlace, whole: str) -> None:
-    share = place.evaluated("killed", 2) / "copy_0" / "samples.jsonl"
-    kill_when(place, "killed", lambda: lines(share) > 3)
-    before = share.read_bytes()
-    assert 3 < before.count(b"\n") < PROBLEMS
+    """After step 2 by force, after the last step with Ctrl-C, and at last while it scores."""
+    shares = {step: place.evaluated("killed", step) / "copy_0" / "samples.jsonl" for step in (2, STEPS)}
+    assert stop_when(place, "killed", signal.SIGKILL, lambda: lines(shares[2]) > 3) == -signal.SIGKILL
+    assert 3 < lines(shares[2]) < PROBLEMS
+    assert stop_when(place, "killed", signal.SIGINT, lambda: lines(shares[STEPS]) > 3) == 130
+    assert 3 < lines(shares[STEPS]) < PROBLEMS
+    scoring = (place.evaluated("killed", STEPS) / "summary.json").exists
+    assert stop_when(place, "killed", signal.SIGKILL, scoring) == -signal.SIGKILL
     done = run(place, place.train("killed"))
-    assert "continuing after step 2 of 4" in done.stderr
+    assert "continuing after step 4 of 4" in done.stderr
     for step in (2, STEPS):
         assert place.answers("killed", step) == place.answers(whole, step)
     assert place.scores("killed") == place.scores(whole)
-
-
-def test_killed_while_it_scores_the_scores_come_at_the_next_start(place: HarnessPlace, whole: str) -> None:
-    kill_when(place, "scoring", (place.evaluated("scoring", STEPS) / "summary.json").exists)
-    run(place, place.train("scoring"))
-    assert place.scores("scoring") == place.scores(whole)
-    finished = run(place, place.train("scoring"))
-    assert "already finished: 4 steps" in finished.stderr
+    assert "already finished: 4 steps" in run(place, place.train("killed")).stderr
 
 
 @pytest.mark.parametrize(

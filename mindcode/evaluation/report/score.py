@@ -10,6 +10,9 @@ from mindcode.evaluation.report.problems import Item, answers, folded, squares, 
 
 _NO_VERDICTS = "Not scored yet: run `mindcode score` or `evaluate_functional_correctness` on the samples file."
 _NO_SAMPLES = "No HumanEval answers here: there is no samples.jsonl."
+_IN_FOLDERS = (
+    "The answers to the benchmarks of this run have pages of their own: mindcode report on a folder in bigcode_0."
+)
 _ASIDE = ("cut off", "empty")
 """Labels of an answer that are no kind of verdict."""
 
@@ -29,7 +32,7 @@ def score_section(record: RunRecord) -> str:
     """Return the scores and a square for each problem, or a sentence that says what is missing."""
     heading = f"<h2>{text(record.task)}</h2>"
     if not record.samples:
-        return heading + missing(_NO_SAMPLES)
+        return heading + missing(_IN_FOLDERS if record.benchmarks else _NO_SAMPLES)
     left_out = "".join(
         missing(f"{language} is left out: {reason}")
         for language, reason in (record.summary.get("left_out") or {}).items()

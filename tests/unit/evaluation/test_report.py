@@ -146,6 +146,17 @@ def test_missing_parts_are_named(run: Path, absent: str, message: str) -> None:
     assert message in page
 
 
+def test_benchmarks_during_training_have_a_curve_and_the_last_score(run: Path) -> None:
+    with open(run / "metrics.jsonl", "a") as stream:
+        for step, score in ((20, 0.25), (10, 0.125)):
+            stream.write(json.dumps({"step": step, "humaneval/pass@1": score}) + "\n")
+    (run / "samples.jsonl").unlink()
+    (run / "samples.jsonl_results.jsonl").unlink()
+    page = render(collect(run), PROBLEMS)
+    for expected in ("25.0 %", "of the answers after step 20", "humaneval/pass@1, %", "a folder in bigcode_0"):
+        assert expected in page
+
+
 def test_an_empty_folder_still_makes_a_page(tmp_path: Path) -> None:
     page = render(collect(tmp_path), {})
     outline_of(page)
