@@ -34,8 +34,8 @@ def training_tiles(record: RunRecord) -> list[str]:
         value = f"{first:.2f} → {last:.2f}" if len(record.evaluations) > 1 else f"{last:.2f}"
         tiles.append(tile("Evaluation loss", value, f"on rows not trained on, last at step {step}"))
     for name, points in record.benchmarks.items():
-        step, score = points[-1]
-        tiles.append(tile(name, f"{100 * score:.1f} %", f"of the answers after step {step:.0f}"))
+        last_step, score = points[-1]
+        tiles.append(tile(name, f"{100 * score:.1f} %", f"of the answers after step {last_step:.0f}"))
     tiles += _usage_tiles(record)
     return tiles
 
