@@ -238,6 +238,15 @@ def test_go_imports() -> None:
     assert go_imports(unused + "func F() {}", prompt=unused, mended=False) == ['"strings"', testify]
 
 
+def test_go_answers_are_given_the_helpers_of_the_prompt() -> None:
+    helper = "func Half(x int) int {\n\treturn x / 2\n}\n"
+    prompt = f"// Halves.\n{helper}\n// Twice.\nfunc F(x int) int {{\n"
+    for answer, mended, times in (("", True, 1), (helper, True, 1), ("", False, 0)):
+        asked = problem("go", "", prompt, KNOWN_GOOD["go"].setup, mended=mended)
+        text = go.assemble(asked, f"{answer}func F(x int) int {{ return Half(4 * x) }}\n", SECRET).files["main.go"]
+        assert text.count("func Half(") == times and text.count("func F(") == 1
+
+
 def test_go_answers_cannot_redefine_true() -> None:
     if reason := missing("go"):
         pytest.skip(reason)

@@ -18,6 +18,7 @@ _ALSO_KNOWN = (
 _IMPORT = re.compile(r"^import[ \t]*(?:\(([^)]*)\)|(.*))[ \t]*$", re.MULTILINE)
 _PATH = re.compile(r'(?:[\w.]+[ \t]+)?"[^"]+"')
 _NO_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|`[^`]*`', re.DOTALL)
+_FUNCTION = re.compile(r"^func (\w+)\(.*?^\}\n", re.MULTILINE | re.DOTALL)
 _TEST = re.compile(r"^(func (Test\w*)\(t \*testing\.T\) \{)", re.MULTILINE)
 _OWN_WORDS = " const true, false = 1 == 1, 1 == 0"
 """In Go an answer may give `true` another meaning; within the tests it has its own."""
@@ -57,8 +58,10 @@ def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     """Return the program: all imports, the answer without its `main`, the tests on a stand-in for testing.T.
 
     Unless mended, a package that the answer does not import is imported by the last part of its path, as the BigCode
-    harness does, which fails for math/rand and crypto/md5.
+    harness does, which fails for math/rand and crypto/md5, and the prompt's helpers are left out where the answer
+    does not repeat them: HumanEvalPack's declarations in Go do not.
     """
+    source += "".join(_helpers(problem.prompt, source)) if problem.mended else ""
     answer = re.sub(r"^func main\(\)", f"func {secret.name}_main()", _IMPORT.sub("", source), flags=re.MULTILINE)
     answer = re.sub(r"^package[ \t]+\w+", "", answer, flags=re.MULTILINE)
     tests = _TEST.sub(rf"\1{_OWN_WORDS}", problem.test).replace("*testing.T", f"*{secret.name}_T")
@@ -67,6 +70,12 @@ def assemble(problem: Problem, source: str, secret: Secret) -> Program:
     imports = [*_imports(problem, source, answer + tests), f'{secret.name}_os "os"']
     lines = "".join(f"import {line}\n" for line in [*imports, f'{secret.name}_strconv "strconv"'])
     return Program({"main.go": f"package main\n{lines}{answer}\n{tests}\n{frame}"}, secret.key)
+
+
+def _helpers(prompt: str, source: str) -> list[str]:
+    """Return the whole functions of the prompt that the answer does not define."""
+    defined = set(re.findall(r"^func (\w+)\(", source, flags=re.MULTILINE))
+    return ["\n" + match.group() for match in _FUNCTION.finditer(prompt) if match[1] not in defined]
 
 
 def _imports(problem: Problem, source: str, code: str) -> list[str]:
