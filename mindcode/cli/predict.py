@@ -43,19 +43,22 @@ def main(argv: list[str]) -> int:
 
 def answer_prompts(job: PredictJob, team: "Team") -> None:
     """Answer the prompts of the command line or of a file."""
+    from contextlib import ExitStack
+
     from mindcode.cli.predict_model import find_model, identity
     from mindcode.generation.prompts import PromptEncoder
-    from mindcode.utils.settings import claim
+    from mindcode.utils.settings import claimed
 
     rows = _rows(job)
     loaded = find_model(job.config, job.model_file, team.weights)
     requests = list(_requests(job, rows, PromptEncoder(loaded.tokenizer, job.chat_template)))
-    if job.output_file is not None:
-        settings = {"seed": job.config.seed, "chat_template": job.chat_template, "model": identity(loaded)}
-        claim(job.output_file, {**settings, "sampling": asdict(job.sampling)})
-        requests = _unanswered(requests, job.output_file)
-    if requests:
-        _answer(job, team, loaded, {row.id: row for row in rows}, requests)
+    with ExitStack() as stack:
+        if job.output_file is not None:
+            settings = {"seed": job.config.seed, "chat_template": job.chat_template, "model": identity(loaded)}
+            stack.enter_context(claimed(job.output_file, {**settings, "sampling": asdict(job.sampling)}))
+            requests = _unanswered(requests, job.output_file)
+        if requests:
+            _answer(job, team, loaded, {row.id: row for row in rows}, requests)
     if job.output_file is not None:
         print(f"answers: {job.output_file}")
 

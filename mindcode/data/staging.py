@@ -8,7 +8,6 @@ A note is written before the first move; whoever opens the same place next finis
 killed among them, or throws away what a process killed earlier had made.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from mindcode.utils.atomic import atomic_open, fsync_dir
 from mindcode.utils.errors import UserError
+from mindcode.utils.lock import hold
 
 _NOTE = "commit.json"
 
@@ -75,10 +75,10 @@ class Staging:
             self.folder.mkdir(exist_ok=True)
             descriptor = os.open(self.folder, os.O_RDONLY)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                hold(descriptor, self._target)
+            except UserError:
                 os.close(descriptor)
-                raise UserError(f"{self._target}: another process is writing it; wait for it or end it") from error
+                raise
             if self.folder.is_dir() and os.path.samestat(os.fstat(descriptor), os.stat(self.folder)):
                 self._lock = descriptor
                 return

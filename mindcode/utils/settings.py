@@ -1,13 +1,20 @@
-"""Output files that are continued: the settings they were begun with, kept beside them, and the answers they hold."""
+"""Output files that are continued: the settings they were begun with, kept beside them, and the answers they hold.
+
+with claimed(Path("answers.jsonl"), {"seed": 1}):
+    present = answered(Path("answers.jsonl"), "id")
+    ...append what is missing...
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mindcode.utils.atomic import atomic_open
 from mindcode.utils.errors import UserError
 from mindcode.utils.jsonl import JsonlAppender, encode_json, read_jsonl
+from mindcode.utils.lock import sole_writer
 
 
 def settings_path(output: Path) -> Path:
@@ -15,15 +22,24 @@ def settings_path(output: Path) -> Path:
     return output.with_name(output.name + ".settings.json")
 
 
-def claim(output: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings of a new (or empty) output, or compare them with those that an existing one was begun with.
+@contextmanager
+def claimed(output: Path, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Hold an output file for as long as it is written: it is new (or empty), or was begun with the same settings.
 
-    Raises UserError when they differ, when the output exists without settings, and when it is a folder.
+    Raises UserError when the settings differ, when the output exists without settings, when it is a folder, and when
+    another process is writing it.
     """
     if output.is_dir():
         raise UserError(f"{output}: is a folder; expected the name of a file")
+    with sole_writer(output):
+        _agree(output, settings)
+        yield
+
+
+def _agree(output: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings of a new output, or compare them with those of an earlier call."""
     path = settings_path(output)
-    if not output.exists() or output.stat().st_size == 0:
+    if output.stat().st_size == 0:
         with atomic_open(path, "wb") as stream:
             stream.write(encode_json(settings, indent=2))
         return

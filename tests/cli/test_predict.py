@@ -115,7 +115,7 @@ def test_humaneval_writes_samples(model: list[str], capsys: pytest.CaptureFixtur
         (["--predict_data", "a", "b\udcff"], "prompt '2': half a character"),
         (["--predict_data", "a", "--output_file", "."], ".: is a folder; expected the name of a file"),
         (["--input_file", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
-        (["--predict_data", "a", "--output_file", "/proc/zz"], "/proc/zz.settings.json: No such file or directory"),
+        (["--predict_data", "a", "--output_file", "/proc/zz"], "/proc/zz: No such file or directory"),
         (["--predict_data", "x " * 600], "prompt '1, sample 0': 1202 tokens leave no room for an answer within 512"),
     ],
 )

@@ -8,6 +8,7 @@ not continued.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mindcode.evaluation.types import GREEDY, Answer, AnswerRequest, Backend, Pr
 from mindcode.utils.errors import UserError
 from mindcode.utils.jsonl import JsonlAppender
 from mindcode.utils.progress import Progress
-from mindcode.utils.settings import answered, claim
+from mindcode.utils.settings import answered, claimed
 
 _SEED_BYTES = 4
 
@@ -53,17 +54,18 @@ class GenerationSummary:
 def collect_answers(order: Order, backend: Backend, output: Path) -> GenerationSummary:
     """Append the answers that `output` does not have yet, each as soon as it is finished, in any order.
 
-    Raises UserError for several greedy samples, and for a file begun with other settings.
+    Raises UserError for several greedy samples, for a file begun with other settings, and for one that another
+    process is writing.
     """
-    present = begin(order, backend, output)
-    requests = [request for request in _requests(order) if (request.task_id, request.sample) not in present]
     finish_reasons, tokens = [], 0
-    with JsonlAppender(output) as appender, Progress("generate", len(requests), "answer") as progress:
-        for answer in backend.answers(requests, order.sampling) if requests else ():
-            appender.append({"task_id": answer.task_id, "sample": answer.sample, **order.row(answer)})
-            progress.advance(1, tokens=answer.answer_tokens)
-            finish_reasons.append(answer.finish_reason)
-            tokens += answer.answer_tokens
+    with begun(order, backend, output) as present:
+        requests = [request for request in _requests(order) if (request.task_id, request.sample) not in present]
+        with JsonlAppender(output) as appender, Progress("generate", len(requests), "answer") as progress:
+            for answer in backend.answers(requests, order.sampling) if requests else ():
+                appender.append({"task_id": answer.task_id, "sample": answer.sample, **order.row(answer)})
+                progress.advance(1, tokens=answer.answer_tokens)
+                finish_reasons.append(answer.finish_reason)
+                tokens += answer.answer_tokens
     return GenerationSummary(
         kept=len(order.prompts) * order.n_samples - len(requests),
         made=len(finish_reasons),
@@ -72,12 +74,13 @@ def collect_answers(order: Order, backend: Backend, output: Path) -> GenerationS
     )
 
 
-def begin(order: Order, backend: Backend, output: Path) -> set[tuple[str, int]]:
-    """Write or compare the settings of `output`; return task_id and number of the samples that are there."""
+@contextmanager
+def begun(order: Order, backend: Backend, output: Path) -> Iterator[set[tuple[str, int]]]:
+    """Hold `output`, whose settings are written or compared; give task_id and number of the samples that are there."""
     check_samples(order.n_samples, order.sampling)
     model = {"seed": order.seed, "sampling": asdict(order.sampling), "model": dict(backend.identity())}
-    claim(output, {**order.settings, **model})
-    return answered(output, "task_id")
+    with claimed(output, {**order.settings, **model}):
+        yield answered(output, "task_id")
 
 
 def sample_seed(seed: int, task_id: str, sample: int) -> int:

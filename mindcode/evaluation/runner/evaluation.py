@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mindcode.evaluation.runner.answers import GenerationSummary, Order, begin, collect_answers
+from mindcode.evaluation.runner.answers import GenerationSummary, Order, begun, collect_answers
 from mindcode.evaluation.runner.dressing import Dressing
 from mindcode.evaluation.runner.run_files import RunFolder
 from mindcode.evaluation.runner.stored import LOADED, program_row, told
@@ -113,8 +113,8 @@ def adopt(evaluation: Evaluation, backend: Backend, folder: RunFolder, lists: Se
     """
     if len(lists) > len(evaluation.chosen):
         raise UserError(f"generations of {len(lists)} problems; expected {len(evaluation.chosen)} at most")
-    present, made = begin(_order(evaluation), backend, folder.samples), 0
-    with JsonlAppender(folder.samples) as appender:
+    made = 0
+    with begun(_order(evaluation), backend, folder.samples) as present, JsonlAppender(folder.samples) as appender:
         for problem, programs in zip(evaluation.chosen, lists, strict=False):
             for number, program in enumerate(programs[: evaluation.n_samples]):
                 if (problem.task_id, number) not in present:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.locking import held_by_another
 
 from mindcode.evaluation.runner.answers import GenerationSummary, sample_seed
 from mindcode.evaluation.runner.samples import GenerationPlan, generate_samples
@@ -18,6 +19,7 @@ from mindcode.evaluation.types import Answer, AnswerRequest, Problem, Sampling
 from mindcode.utils.errors import UserError
 from mindcode.utils.settings import settings_path
 
+TESTS = Path(__file__).resolve().parents[2]
 PROBLEMS = tuple(
     Problem(f"t/{index}", f"def f{index}(x):\n", f"f{index}", "def check(c): assert c(1) == 1\n") for index in range(5)
 )
@@ -67,6 +69,14 @@ def test_a_finished_file_is_left_alone_and_more_samples_are_added(tmp_path: Path
     assert generate_samples(PROBLEMS, replace(PLAN, n_samples=4), EchoBackend(), output).made == 20 - 6
 
 
+def test_two_processes_do_not_answer_into_one_file(tmp_path: Path) -> None:
+    output, backend = tmp_path / "samples.jsonl", EchoBackend()
+    with held_by_another(output), pytest.raises(UserError, match=r"samples.jsonl: another process is writing it"):
+        generate_samples(PROBLEMS, PLAN, backend, output)
+    assert backend.asked == [] and output.read_bytes() == b""
+    assert generate_samples(PROBLEMS, PLAN, backend, output).made == 15
+
+
 def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
     output = tmp_path / "samples.jsonl"
     output.touch()
@@ -77,8 +87,10 @@ def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
 def test_killed_at_any_point_it_ends_with_the_same_samples(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
     generate_samples(PROBLEMS, PLAN, EchoBackend(), whole)
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     for enough in (3, 8):
-        process = subprocess.Popen([sys.executable, __file__, str(broken)], stderr=subprocess.DEVNULL)
+        command = [sys.executable, __file__, str(broken)]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
         while process.poll() is None and (not broken.exists() or broken.read_bytes().count(b"\n") < enough):
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)

@@ -1,13 +1,21 @@
 """Output files are continued with the settings that they were begun with, and with no others."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from helpers.locking import held_by_another
 
 from mindcode.utils.errors import UserError
-from mindcode.utils.settings import answered, claim, settings_path
+from mindcode.utils.settings import answered, claimed, settings_path
 
 SETTINGS = {"seed": 1, "stop": ("\n", "\ud800"), "model": {"weights": "ü"}}
+
+
+def claim(output: Path, settings: Mapping[str, Any]) -> None:
+    with claimed(output, settings):
+        pass
 
 
 @pytest.fixture
@@ -53,6 +61,15 @@ def test_a_file_of_somebody_else_and_a_folder_are_refused(output: Path, monkeypa
     for folder in (Path(), output.parent):
         with pytest.raises(UserError, match="is a folder; expected the name of a file"):
             claim(folder, SETTINGS)
+
+
+def test_one_process_writes_at_a_time(output: Path) -> None:
+    """The lock is on the file itself: nothing else lies there, and it ends with the process."""
+    names = {path.name for path in output.parent.iterdir()}
+    with held_by_another(output), pytest.raises(UserError, match=r"answers.jsonl: another process is writing it; wait"):
+        claim(output, SETTINGS)
+    claim(output, SETTINGS)
+    assert {path.name for path in output.parent.iterdir()} == names
 
 
 def test_answers_that_are_there_and_a_line_that_a_kill_cut_off(tmp_path: Path) -> None:
