@@ -31,19 +31,19 @@ def read_samples(task: Task[Any], chosen: Sequence[Problem], paths: Sequence[Pat
     """Read the samples of the chosen problems from one or several files.
 
     The lists of a generations file belong to the chosen problems, in order. Raises UserError for a sample that is
-    neither a completion nor a solution, a task_id that is none of the task's, and a sample that two files have.
+    neither a completion nor a solution, a task_id that is none of the task's, and a numbered sample that two files
+    have, or one file with two programs; with one program it counts once.
     """
     problems = {problem.task_id: problem for problem in task.problems}
     names = {problem.task_id for problem in chosen}
     found: list[Stored] = []
-    home: dict[tuple[str, int], Path] = {}
+    seen: dict[tuple[str, int], tuple[Path, Sample]] = {}
     for path in paths:
         rows = _generation_rows(task, chosen, path) if path.suffix == ".json" else read_jsonl(path)
         for number, row in enumerate(rows, start=1):
             where = f"{path}: sample {number}"
             sample = _sample(task, problems, row, where)
-            _check_home(home, sample.task_id, row.get("sample"), path, where)
-            if sample.task_id in names:
+            if _is_new(seen, sample, row.get("sample"), path, where) and sample.task_id in names:
                 found.append(Stored(row, sample))
     return found
 
@@ -65,10 +65,18 @@ def told(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _check_home(home: dict[tuple[str, int], Path], task_id: str, sample: object, path: Path, where: str) -> None:
-    """Remember which file a numbered sample comes from; it may be in that one alone."""
-    if isinstance(sample, int) and home.setdefault((task_id, sample), path) != path:
-        raise UserError(f"{where}: {task_id} sample {sample} is in {home[task_id, sample]}, too; take it out of one")
+def _is_new(
+    seen: dict[tuple[str, int], tuple[Path, Sample]], sample: Sample, number: object, path: Path, where: str
+) -> bool:
+    """Whether a sample counts; one that has a number is remembered, with its file."""
+    if not isinstance(number, int):
+        return True
+    home, before = seen.setdefault((sample.task_id, number), (path, sample))
+    if home != path:
+        raise UserError(f"{where}: {sample.task_id} sample {number} is in {home}, too; take it out of one")
+    if before != sample:
+        raise UserError(f"{where}: a second {sample.task_id} sample {number}, with another program; take one out")
+    return before is sample
 
 
 def _generation_rows(task: Task[Any], chosen: Sequence[Problem], path: Path) -> Iterator[dict[str, Any]]:

@@ -52,6 +52,14 @@ def test_files_of_several_machines_are_one(tmp_path: Path) -> None:
         sources(write(first, [{"task_id": "t/0", "sample": 1, "completion": ""}]), second)
 
 
+def test_a_numbered_sample_counts_once(tmp_path: Path) -> None:
+    first, other = ({"task_id": "t/0", "sample": 0, "completion": text} for text in ("a", "b"))
+    assert len(sources(write(tmp_path / "a.jsonl", [first, first]))) == 1
+    assert len(sources(write(tmp_path / "a.jsonl", [{**first, "sample": None}] * 2))) == 2, "unnumbered ones are two"
+    with pytest.raises(UserError, match=r"a.jsonl: sample 2: a second t/0 sample 0, with another program"):
+        sources(write(tmp_path / "a.jsonl", [first, other]))
+
+
 def test_samples_of_other_problems_do_not_count(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [{"task_id": name, "solution": source} for name, source in RIGHT.items()])
     chosen = read_samples(TINY, TINY.problems[2:4], [path])
