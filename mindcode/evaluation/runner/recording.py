@@ -35,7 +35,7 @@ def record_generation(
     """Write generations, references, results and summary of the samples that were asked for, and return these.
 
     `number` is the training step that the files are named by, where there is one. Files that say all of this already,
-    perhaps with verdicts, stay as they are.
+    perhaps with verdicts, stay as they are; verdicts on other samples go, and so do the generations of the way here.
     """
     task, chosen = evaluation.task, evaluation.chosen
     stored = read_samples(task, chosen, [folder.samples])
@@ -43,7 +43,10 @@ def record_generation(
     configuration = evaluation.configuration(identity)
     if folder.summary.exists() and _same(read_json(folder.summary).get("configuration"), configuration):
         return stored
+    for stale in (folder.evaluation_results, results_path(folder.samples)):
+        stale.unlink(missing_ok=True)
     write_json(folder.generations(task.name, number), generation_lists(chosen, stored), indent=None)
+    folder.unfinished_generations(task.name).unlink(missing_ok=True)
     write_json(folder.references(task.name, number), [task.reference(problem) for problem in chosen], indent=None)
     write_json(folder.results, results_object(task, evaluation.prompts, stored))
     summary = summary_object(configuration, stored)

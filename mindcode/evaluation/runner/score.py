@@ -32,7 +32,8 @@ class ScoreRequest:
     judging: Judging
     ks: tuple[int, ...] = (1, 10, 100)
     ids: tuple[str, ...] = ()
-    """Judge the samples of these problems again; the others keep the verdicts they have. Empty: judge all."""
+    """Judge the samples of these problems again; the others keep the verdicts they have, and are judged if they have
+    none. Empty: judge all."""
     ignore_incomplete: bool = False
 
 
@@ -58,11 +59,10 @@ def score_samples(request: ScoreRequest, stored: Sequence[Stored], results: Path
     _check_coverage(request, stored, results)
     left_out = _left_out(request)
     request = replace(request, chosen=tuple(p for p in request.chosen if p.language not in left_out))
-    kept = _kept_verdicts(request, results) if request.ids else {}
+    kept = _kept_verdicts(request, results)
     problems = {problem.task_id: problem for problem in request.chosen}
     stored = [item for item in stored if item.sample.task_id in problems]
-    stored = [item for item in stored if _judged_now(request, item) or item.sample in kept]
-    now = [index for index, item in enumerate(stored) if _judged_now(request, item)]
+    now = [index for index, item in enumerate(stored) if item.sample not in kept]
     journal = journal_path(results)
     start = time.monotonic()
     judged = judge_stored(problems, [stored[index].sample for index in now], request.judging, journal)
@@ -112,13 +112,9 @@ def _beside(results: Path, ending: str) -> Path:
     return results.with_name(results.name.removesuffix(".jsonl").removesuffix("_results") + ending)
 
 
-def _judged_now(request: ScoreRequest, item: Stored) -> bool:
-    return not request.ids or item.sample.task_id in request.ids
-
-
 def _kept_verdicts(request: ScoreRequest, results: Path) -> dict[Sample, Verdict]:
-    """Read the verdicts of an earlier call, which needs the same samples."""
-    if not results.is_file():
+    """Read the verdicts of an earlier call that stay."""
+    if not request.ids or not results.is_file():
         return {}
     return {
         item.sample: Verdict(
@@ -129,6 +125,7 @@ def _kept_verdicts(request: ScoreRequest, results: Path) -> dict[Sample, Verdict
             kind=str(item.row.get("kind", "")),
         )
         for item in read_samples(request.task, request.chosen, [results])
+        if item.sample.task_id not in request.ids
     }
 
 

@@ -127,8 +127,11 @@ def test_generating_again_leaves_the_verdicts(tmp_path: Path) -> None:
     before = folder.summary.read_bytes(), folder.results.read_bytes()
     run(EVALUATION, folder)
     assert (folder.summary.read_bytes(), folder.results.read_bytes()) == before
+    judged = folder.samples.with_name("samples.jsonl_results.jsonl")
+    assert judged.exists() and folder.evaluation_results.exists()
     run(replace(EVALUATION, n_samples=3), folder)
     assert loaded(folder.summary)["accuracy"] is None
+    assert not judged.exists() and not folder.evaluation_results.exists(), "scores of other samples are gone"
 
 
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
@@ -157,6 +160,13 @@ def test_chosen_problems_are_judged_again_and_the_others_keep_their_verdicts(tmp
     outcome = scored(folder, ids=("t/0", "t/1"))
     assert outcome.score.total.passed == 2 and outcome.score.total.samples == 12
     assert loaded(folder.results)["2"]["responses"][0]["reason"] == "failed: so it was said"
+
+
+def test_samples_without_a_verdict_are_judged_with_the_chosen_ones(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    run(EVALUATION, folder)
+    assert scored(folder, ids=("t/0",)).score.total.samples == 12
+    assert loaded(folder.results)["5"]["responses"][1]["correctness"] is False
 
 
 def test_a_folder_of_skythought_is_scored(tmp_path: Path) -> None:
@@ -203,6 +213,8 @@ def test_generations_are_kept_every_few_problems(tmp_path: Path) -> None:
 
     generate(EVALUATION, Saving(EagerBackend(), 2, save), folder)
     assert seen == [8, 10, 12]
+    record_generation(EVALUATION, EagerBackend().identity(), folder)
+    assert folder.generations("tiny", 1).exists() and not folder.unfinished_generations("tiny").exists()
 
 
 def test_what_a_run_puts_around_prompts() -> None:
