@@ -125,20 +125,29 @@ def print_outcome(name: str, outcome: "Outcome") -> None:
     failures = [f"{number} {kind}" for kind, number in sorted(score.kinds.items()) if kind != "passed"]
     if failures:
         print(f"failures: {', '.join(failures)}; {score.truncated} answers cut off, {score.empty} empty")
-    for language, reason in outcome.left_out.items():
-        print(f"{language} is left out: {reason}")
+    print_left_out(outcome)
     print(protections().line)
 
 
+def print_left_out(outcome: "Outcome") -> None:
+    """Print which languages cannot be judged here."""
+    for language, reason in outcome.left_out.items():
+        print(f"{language} is left out: {reason}")
+
+
 def finish(arguments: argparse.Namespace, outcomes: "Mapping[str, Outcome]") -> None:
-    """Write --metric_output_path and print the last line: `pass@1: 0.1234`, or with several tasks also their names."""
+    """Write --metric_output_path and print the last line: `pass@1: 0.1234`, or with several tasks also their names.
+
+    A task that could not be judged here has no samples and no score. Raises UserError where that is true of all.
+    """
     from mindcode.evaluation.runner.bigcode import metrics_object
     from mindcode.utils.json_file import write_json
 
-    scores = {name: outcome.score for name, outcome in outcomes.items()}
+    scores = {name: outcome.score for name, outcome in outcomes.items() if outcome.verdicts}
+    if not scores:
+        raise UserError("; ".join(dict.fromkeys(why for left in outcomes.values() for why in left.left_out.values())))
     if arguments.metric_output_path:
         write_json(arguments.metric_output_path, metrics_object(scores, {}))
     none = f"no pass@k: fewer samples than {min(arguments.k)} for some problems"
     lines = {name: score.total.line or none for name, score in scores.items()}
-    if lines:
-        print(" | ".join(f"{name} {line}" for name, line in lines.items()) if len(lines) > 1 else lines.popitem()[1])
+    print(" | ".join(f"{name} {line}" for name, line in lines.items()) if len(outcomes) > 1 else lines.popitem()[1])

@@ -108,11 +108,16 @@ def _score_run(arguments: argparse.Namespace, options: "TaskOptions") -> "dict[s
 
 
 def score_folder(request: "ScoreRequest", folder: "RunFolder") -> "Outcome":
-    """Score a run folder and say what happened."""
-    from mindcode.cli.evaluate_tasks import print_outcome
+    """Score a run folder and say what happened; where its tools are missing, what comes out has no samples."""
+    from mindcode.cli.evaluate_tasks import print_left_out, print_outcome
     from mindcode.evaluation.runner.recording import score_run
+    from mindcode.evaluation.runner.score import LeftOut
 
-    outcome = score_run(request, folder)
+    try:
+        outcome = score_run(request, folder)
+    except LeftOut as error:
+        print_left_out(error.outcome)
+        return error.outcome
     print_outcome(request.task.name, outcome)
     print(f"run: {folder.path}")
     return outcome
@@ -127,13 +132,17 @@ def _request(arguments: argparse.Namespace, whole: "Task[Any]", options: "TaskOp
 
 
 def _scored(request: "ScoreRequest", stored: "Sequence[Stored]", results: Path) -> "Outcome":
-    from mindcode.cli.evaluate_tasks import print_outcome
+    from mindcode.cli.evaluate_tasks import print_left_out, print_outcome
     from mindcode.evaluation.runner.recording import scored_summary
     from mindcode.evaluation.runner.run_files import summary_object
-    from mindcode.evaluation.runner.score import score_samples, summary_path
+    from mindcode.evaluation.runner.score import LeftOut, score_samples, summary_path
     from mindcode.utils.json_file import write_json
 
-    outcome = score_samples(request, stored, results)
+    try:
+        outcome = score_samples(request, stored, results)
+    except LeftOut as error:
+        print_left_out(error.outcome)
+        return error.outcome
     configuration = {"task": {"name": request.task.name}}
     write_json(summary_path(results), scored_summary(summary_object(configuration, outcome.stored), request, outcome))
     print_outcome(request.task.name, outcome)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mindcode.cli.main import main
+from mindcode.evaluation.runner import score as scoring
 from mindcode.evaluation.tasks.humaneval import load_problems
 
 PROBLEMS = {problem.task_id: problem for problem in load_problems()}
@@ -111,3 +113,20 @@ def test_part_of_the_problems_can_be_scored_and_several_samples(tmp_path: Path) 
     write_samples(samples, [("HumanEval/0", right), ("HumanEval/0", "    return None\n")])
     done = score("--samples", str(samples), "--allow_code_execution", "--ignore_incomplete", "--k", "1,2,5")
     assert done.stdout.splitlines()[-1] == "pass@1: 0.5000 pass@2: 1.0000"
+
+
+def test_a_task_without_its_tools_is_left_out_and_the_others_are_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scoring, "missing", lambda name: "no node here" if name == "js" else None)
+    monkeypatch.chdir(tmp_path)
+    checked = ["score", "--check_references", "--limit", "2", "--allow_code_execution", "--task"]
+    assert main([*checked, "humanevalsynthesize-js,humaneval"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "js is left out: no node here" and shown[-1] == "humaneval pass@1: 1.0000"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "references_humaneval_results.jsonl",
+        "references_humaneval_summary.json",
+    ]
+    assert main([*checked, "humanevalsynthesize-js,humanevalfixtests-js"]) == 2
+    assert capsys.readouterr().err == "mindcode: error: no node here\n"

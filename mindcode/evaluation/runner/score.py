@@ -50,18 +50,29 @@ class Outcome:
     """Language that cannot be judged on this machine -> why."""
 
 
+class LeftOut(UserError):
+    """Nothing of a task can be judged on this machine."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("; ".join(outcome.left_out.values()))
+        self.outcome = outcome
+        """Without samples; it says which tools are missing."""
+
+
 def score_samples(request: ScoreRequest, stored: Sequence[Stored], results: Path) -> Outcome:
     """Judge the samples and write the results file. A language that this machine cannot judge is left out.
 
-    Raises UserError for no samples at all, where no language is left, and, unless `ignore_incomplete`, for problems
-    without a sample.
+    Raises LeftOut where no language is left, and UserError for no samples at all and, unless `ignore_incomplete`, for
+    problems without a sample.
     """
     _check_coverage(request, stored, results)
-    left_out = _left_out(request)
+    left_out = {language: reason for language in _languages(request) if (reason := missing(language))}
     request = replace(request, chosen=tuple(p for p in request.chosen if p.language not in left_out))
     kept = _kept_verdicts(request, results)
     problems = {problem.task_id: problem for problem in request.chosen}
     stored = [item for item in stored if item.sample.task_id in problems]
+    if not stored:
+        raise LeftOut(Outcome(Score.of(request.task, (), (), request.ks), (), (), 0.0, left_out))
     now = [index for index, item in enumerate(stored) if item.sample not in kept]
     journal = journal_path(results)
     start = time.monotonic()
@@ -98,14 +109,6 @@ def described_limits(request: ScoreRequest) -> dict[str, Any]:
 
 def _languages(request: ScoreRequest) -> list[str]:
     return list(dict.fromkeys(problem.language for problem in request.chosen))
-
-
-def _left_out(request: ScoreRequest) -> dict[str, str]:
-    languages = _languages(request)
-    reasons = {language: reason for language in languages if (reason := missing(language))}
-    if len(reasons) == len(languages):
-        raise UserError("; ".join(reasons.values()))
-    return reasons
 
 
 def _beside(results: Path, ending: str) -> Path:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from helpers.asking import TINY, EagerBackend
 
+from mindcode.evaluation.runner import score
 from mindcode.evaluation.runner.dressing import Dressing
 from mindcode.evaluation.runner.evaluation import Evaluation, adopt, generate
 from mindcode.evaluation.runner.judging import Judging
 from mindcode.evaluation.runner.recording import record_generation, record_unfinished, score_run
 from mindcode.evaluation.runner.run_files import RunFolder
-from mindcode.evaluation.runner.score import Outcome, ScoreRequest
+from mindcode.evaluation.runner.score import LeftOut, Outcome, ScoreRequest
 from mindcode.evaluation.runner.watched import Saving
 from mindcode.evaluation.tasks.prompts import PROMPT_STYLES
 from mindcode.evaluation.tasks.task import TaskOptions
@@ -167,6 +168,18 @@ def test_samples_without_a_verdict_are_judged_with_the_chosen_ones(tmp_path: Pat
     run(EVALUATION, folder)
     assert scored(folder, ids=("t/0",)).score.total.samples == 12
     assert loaded(folder.results)["5"]["responses"][1]["correctness"] is False
+
+
+def test_a_run_whose_tools_are_missing_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path)
+    run(EVALUATION, folder)
+    before = folder.summary.read_bytes(), folder.results.read_bytes()
+    monkeypatch.setattr(score, "missing", lambda name: "no tools here")
+    with pytest.raises(LeftOut, match="no tools here") as caught:
+        scored(folder)
+    assert caught.value.outcome.left_out == {"python": "no tools here"} and not caught.value.outcome.verdicts
+    assert (folder.summary.read_bytes(), folder.results.read_bytes()) == before
+    assert not folder.evaluation_results.exists()
 
 
 def test_a_folder_of_skythought_is_scored(tmp_path: Path) -> None:
