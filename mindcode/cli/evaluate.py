@@ -18,6 +18,7 @@ from mindcode.cli.evaluate_job import make_job, parse_arguments
 from mindcode.cli.generate import nothing_more, run_tasks
 from mindcode.cli.harness_jobs import FLAGS, callback_words
 from mindcode.cli.score import score, score_folder
+from mindcode.utils.errors import UserError
 
 if TYPE_CHECKING:
     from mindcode.evaluation.runner.evaluation import Evaluation
@@ -31,6 +32,8 @@ def main(argv: list[str]) -> int:
     """Generate and score; the last line printed is the scores."""
     arguments, rest = parse_arguments(argv, PROG, FLAGS)
     if arguments.samples or arguments.run_dir or arguments.check_references:
+        if rest:
+            raise UserError(f"{rest[0]}: unknown, or without a meaning where nothing is generated")
         return score(arguments)
     outcomes: dict[str, Outcome] = {}
     if arguments.task or not arguments.config:
@@ -58,7 +61,8 @@ def _evaluate(arguments: argparse.Namespace, rest: Sequence[str], outcomes: "dic
     def score_too(evaluation: "Evaluation", folder: "RunFolder") -> None:
         whole = evaluation.task
         if whole.requires_execution:
-            outcomes[whole.name] = score_folder(score_request(whole, evaluation.options, arguments), folder)
+            name = whole.name if whole.name not in outcomes else folder.path.name
+            outcomes[name] = score_folder(score_request(whole, evaluation.options, arguments), folder)
         else:
             print(f"{whole.name}: nothing to execute; its answers are in {folder.generations(whole.name, 1)}")
 

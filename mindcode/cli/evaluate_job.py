@@ -99,10 +99,14 @@ def _system_prompt(arguments: argparse.Namespace) -> str:
 
 
 def _said(arguments: argparse.Namespace) -> dict[str, str]:
-    """What the flags say about sampling: --sampling_params, and the flags of their own, which win."""
+    """What the flags say about sampling: --sampling_params, and the flags of their own, which win.
+
+    Who gives a temperature or top_p means what the harnesses mean by it: all tokens, unless top_k is given, too.
+    """
     params = {lookup(_SAMPLING_PARAMS, name, "--sampling_params"): v for name, v in arguments.sampling_params.items()}
     flags = {name: value for name in (*_DRAWING, "n", "seed") if (value := getattr(arguments, name)) is not None}
-    return {name: str(value) for name, value in {**params, **flags}.items()}
+    said = {name: str(value) for name, value in {**params, **flags}.items()}
+    return {"top_k": "0", **said} if {"temperature", "top_p"} & said.keys() else said
 
 
 def _model_keys(arguments: argparse.Namespace) -> list[tuple[str, str]]:
@@ -125,9 +129,12 @@ def _key(name: str) -> Callable[[str], list[tuple[str, str]]]:
 _MODEL_KEYS: Mapping[str, Callable[[str], list[tuple[str, str]]]] = {
     "load_checkpoint": _key("load_checkpoint"),
     "batch_size": _key("predict_batch_size"),
-    "dtype": lambda text: [("model.model_config.compute_dtype", _DTYPES.get(text, text))],
+    "dtype": lambda text: [("model.model_config.compute_dtype", _DTYPES.get(text, text.removeprefix("torch.")))],
+    "revision": lambda text: [],
     "tensor_parallel_size": split_over,
-    "max_model_len": _key("model.model_config.max_decode_length"),
+    "max_model_len": lambda text: [
+        (f"model.model_config.{name}", text) for name in ("seq_length", "max_decode_length")
+    ],
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mindcode.cli.evaluate_flags import GENERATION_ONLY
 from mindcode.cli.evaluate_job import EvaluateJob, make_job, parse_arguments
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Then = Callable[["Evaluation", "RunFolder"], None]
 
 def main(argv: list[str]) -> int:
     """Generate; flags, files and tasks are checked before the weights are read."""
-    run_tasks(make_job(*parse_arguments(argv, PROG, ()), PROG), nothing_more)
+    run_tasks(make_job(*parse_arguments(argv, PROG, (GENERATION_ONLY,)), PROG), nothing_more)
     return 0
 
 
@@ -80,6 +81,8 @@ def evaluations_of(job: EvaluateJob) -> "list[Evaluation]":
                 device=job.config.context.device_target,
             )
         )
+    for evaluation in found:
+        _check(evaluation)
     paths = job.arguments.load_generations_intermediate_paths
     if paths and (len(paths) != len(found) or len(job.arguments.task) != len(found)):
         raise UserError(
@@ -88,6 +91,21 @@ def evaluations_of(job: EvaluateJob) -> "list[Evaluation]":
     if job.arguments.resume_from and len(found) > 1:
         raise UserError(f"--resume_from: one run folder cannot hold {len(found)} tasks; give one --task")
     return found
+
+
+def _check(evaluation: "Evaluation") -> None:
+    from mindcode.utils.errors import UserError
+    from mindcode.utils.log import get_logger
+
+    name, dressing = evaluation.task.name, evaluation.dressing
+    if not evaluation.chosen:
+        total = len(evaluation.task.problems)
+        raise UserError(f"--limit_start {evaluation.options.limit_start}: {name} has {total} problems, so none is left")
+    is_chat = any(prompt.messages for prompt in evaluation.prompts.values())
+    if not is_chat and (dressing.system_prompt or dressing.instruction_tokens):
+        get_logger().warning(
+            "%s: its prompts are no chats, so system_prompt and instruction_tokens change nothing", name
+        )
 
 
 def _folder(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBackend") -> "RunFolder":
@@ -108,7 +126,10 @@ def _generate(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBack
     from mindcode.evaluation.tasks.descriptions import read_generations
 
     name, every = evaluation.task.name, job.arguments.save_every_k_tasks
-    print(f"{name}: {len(evaluation.chosen)} problems, {evaluation.n_samples} samples each, in {folder.path}")
+    print(
+        f"{name}: {len(evaluation.chosen)} problems, {evaluation.n_samples} samples each, "
+        f"{evaluation.sampling.described()}, in {folder.path}"
+    )
     path = _unfinished(job, name)
     if path is not None:
         print(f"{adopt(evaluation, backend, folder, read_generations(path))} samples from {path}")

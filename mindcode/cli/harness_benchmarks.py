@@ -3,7 +3,9 @@
 for benchmark in benchmarks(config, file, overrides): ...
 """
 
+import dataclasses
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,13 @@ class Benchmark:
     evaluations: Sequence[Evaluation]
     tokenizer: Path
     folder: Path
+    prefixed: frozenset[str] = frozenset()
+    """Tasks that another callback asks, too."""
+
+    def score_name(self, evaluation: Evaluation) -> str:
+        """Return what the scores of a task are called in metrics.jsonl."""
+        name = evaluation.task.name
+        return f"{self.folder.name}/{name}" if name in self.prefixed else name
 
     def run_folder(self, evaluation: Evaluation, step: int) -> RunFolder:
         """Return where the answers after `step` are."""
@@ -43,9 +52,10 @@ class Benchmark:
 
     def forget_after(self, step: int) -> None:
         """Remove the answers that later steps gave."""
-        for folder in self.folder.glob("*"):
-            number = folder.name.rpartition("_")[2]
-            if number.isdecimal() and int(number) > step:
+        own = {evaluation.task.name.replace("/", "_") for evaluation in self.evaluations}
+        for folder in self.folder.glob("*_*/"):
+            task, _, number = folder.name.rpartition("_")
+            if task in own and number.isdecimal() and int(number) > step:
                 shutil.rmtree(folder)
 
     def lacks(self, step: int) -> bool:
@@ -72,14 +82,16 @@ def benchmarks(config: RunConfig, file: Path, overrides: Overrides) -> list[Benc
         benchmark = Benchmark(harness, job, evaluations_of(job), _tokenizer(harness, config), output / name)
         _check_prompts(benchmark)
         found.append(benchmark)
-    return found
+    names = Counter(evaluation.task.name for benchmark in found for evaluation in benchmark.evaluations)
+    return [dataclasses.replace(b, prefixed=frozenset(n for n, count in names.items() if count > 1)) for b in found]
 
 
 def _tokenizer(harness: HarnessConfig, config: RunConfig) -> Path:
     """Return the callback's tokenizer, the file's, or what lies beside the weights that training begins with."""
     if harness.tokenizer_file_path:
         return find_tokenizer(Path(harness.tokenizer_file_path)).path
-    return find_tokenizer_file(config.processor.tokenizer.vocab_file, Path(config.load_checkpoint))
+    remedy = "set tokenizer_file_path of the BigCodeEvalHarness callback"
+    return find_tokenizer_file(config.processor.tokenizer.vocab_file, Path(config.load_checkpoint), remedy)
 
 
 def _check_prompts(benchmark: Benchmark) -> None:

@@ -1,7 +1,7 @@
 """From a BigCodeEvalHarness callback to the command line of `mindcode evaluate` that says the same."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mindcode.cli.evaluate_flags import GENERATION_ONLY, SCORE_FLAGS, SOURCE_FLAGS
@@ -25,16 +25,13 @@ def words_of(harness: HarnessConfig) -> list[str]:
     said = {field.name: getattr(asked, field.name) for field in dataclasses.fields(BigcodeArgs)}
     given = {name: value for name, value in said.items() if value not in (None, "")}
     given = {"temperature": _GREEDY, **given, "batch_size": harness.batch_size, "n_workers": harness.n_workers}
+    lengths = [n for n in (asked.max_length_generation, harness.max_sequence_length) if n is not None]
+    if lengths:
+        given["max_length_generation"] = min(lengths)
     if harness.tokenizer_file_path:
         given["model_file"] = harness.tokenizer_file_path
     words = [f"--{name}={value}" for name, value in given.items()]
     return [*words, "--allow_code_execution"] if harness.allow_code_execution else words
-
-
-def keys_of(harness: HarnessConfig) -> Iterator[tuple[str, str]]:
-    """Yield the keys of the configuration that a callback sets."""
-    if harness.max_sequence_length is not None:
-        yield "model.model_config.seq_length", str(harness.max_sequence_length)
 
 
 def callback_words(file: str, rest: Sequence[str], argv: Sequence[str]) -> list[list[str]]:
@@ -48,10 +45,7 @@ def callback_words(file: str, rest: Sequence[str], argv: Sequence[str]) -> list[
     if not config.bigcode_eval_harness:
         raise UserError(f"--task: missing, and {run.config} has no BigCodeEvalHarness callback; say --task humaneval")
     of_the_run = [f"--load_checkpoint={config.output_dir}", f"--model_parallel={launched_workers()}"]
-    return [
-        [*words_of(harness), *(f"--{key}={text}" for key, text in keys_of(harness)), *of_the_run, *argv]
-        for harness in config.bigcode_eval_harness
-    ]
+    return [[*words_of(harness), *of_the_run, *argv] for harness in config.bigcode_eval_harness]
 
 
 def training_job(harness: HarnessConfig, file: Path, overrides: Overrides, name: str) -> EvaluateJob:
@@ -61,4 +55,4 @@ def training_job(harness: HarnessConfig, file: Path, overrides: Overrides, name:
     """
     arguments, _ = parse_arguments([*words_of(harness), f"--model_name={name}"], "mindcode train", FLAGS)
     kept = [(key, text) for key, text in overrides if key not in _OWN_KEYS]
-    return job_of(arguments, file, [*kept, ("use_parallel", "False"), *keys_of(harness)])
+    return job_of(arguments, file, [*kept, ("use_parallel", "False")])

@@ -75,7 +75,8 @@ def prediction_config(file: Path, overrides: Sequence[tuple[str, str]]) -> RunCo
     if config.use_parallel and config.parallel_config.data_parallel > 1:
         copies = config.parallel_config.data_parallel
         raise UserError(
-            f"parallel_config.data_parallel: {copies}, but generation has one copy of the network; set it to 1"
+            f"parallel_config.data_parallel: {copies}, but generation has one copy of the network; set it to 1, or say "
+            "--model_parallel with the number of processes"
         )
     return config
 

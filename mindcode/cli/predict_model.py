@@ -95,7 +95,7 @@ def identity(loaded: LoadedModel) -> dict[str, str]:
     }
 
 
-def find_tokenizer_file(configured: str, weights: Path) -> Path:
+def find_tokenizer_file(configured: str, weights: Path, remedy: str = "give --model_file PATH") -> Path:
     """Take processor.tokenizer.vocab_file, else what lies beside the weights, or in the folder of their run."""
     if configured and Path(configured).exists():
         return Path(configured)
@@ -105,4 +105,4 @@ def find_tokenizer_file(configured: str, weights: Path) -> Path:
             return path
     names = " or ".join(_TOKENIZER_NAMES)
     also = f", and processor.tokenizer.vocab_file {configured!r} does not exist" if configured else ""
-    raise UserError(f"{folders[0]}: no {names} beside the weights{also}; give --model_file PATH")
+    raise UserError(f"{folders[0]}: no {names} beside the weights{also}; {remedy}")

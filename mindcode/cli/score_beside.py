@@ -7,6 +7,7 @@ while done := scoring.finished(): ...         # those that have ended by now; wi
 python -m mindcode.cli.score_beside ARGUMENTS        # mindcode score, which ends with the process that started it
 """
 
+import os
 import subprocess
 import sys
 from collections import deque
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from mindcode.cli.main import guard
 from mindcode.evaluation.execution.limits import end_with_parent
+from mindcode.utils.errors import UserError
 from mindcode.utils.log import get_logger
 
 _LOG = "score.log"
-_NICE = ("nice", "-n", "10")
+_LESS_URGENT = 10
 """Training comes first; verdicts count processor time, so they do not depend on it."""
 
 
@@ -27,6 +29,8 @@ class Waiting:
     """Answers that are to be scored."""
 
     folder: Path
+    name: str
+    """What the scores are called."""
     step: int
     """After which they were given."""
     n_workers: int
@@ -38,6 +42,7 @@ class Beside:
     def __init__(self) -> None:
         self._waiting: deque[Waiting] = deque()
         self._process: subprocess.Popen[bytes] | None = None
+        self._failed: list[Path] = []
 
     def add(self, item: Waiting) -> None:
         """Score a run folder as soon as those before it are done."""
@@ -58,19 +63,28 @@ class Beside:
             self._start()
             if code == 0:
                 return item
-            log = item.folder / _LOG
-            get_logger().warning("%s: scoring ended with code %d; see %s", item.folder, code, log)
+            self._failed.append(item.folder)
+            get_logger().warning("%s: scoring ended with code %d; see %s", item.folder, code, item.folder / _LOG)
         return None
+
+    def check(self) -> None:
+        """Raise UserError for folders that could not be scored."""
+        if self._failed:
+            raise UserError(
+                f"{self._failed[0]}: not scored ({len(self._failed)} such in this run), see {_LOG} there; the training "
+                f"is finished; run mindcode score --run_dir {self._failed[0]} --allow_code_execution"
+            )
 
     def _start(self) -> None:
         if self._process is None and self._waiting:
             item = self._waiting[0]
             own = ("--run_dir", str(item.folder), "--n_workers", str(item.n_workers), "--allow_code_execution")
             with open(item.folder / _LOG, "wb") as log:
-                command = (*_NICE, sys.executable, "-m", "mindcode.cli.score_beside", *own)
+                command = (sys.executable, "-m", "mindcode.cli.score_beside", *own)
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 if __name__ == "__main__":
     end_with_parent()
+    os.nice(_LESS_URGENT)
     sys.exit(guard("mindcode.cli.score", sys.argv[1:]))

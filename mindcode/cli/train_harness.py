@@ -11,7 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mindcode.cli.harness_benchmarks import Benchmark
-from mindcode.cli.harness_shares import gather_shares, is_complete, is_scored, own_share, remove_shares, share_folder
+from mindcode.cli.harness_shares import (
+    forget_other_shares,
+    gather_shares,
+    is_complete,
+    is_scored,
+    own_share,
+    remove_shares,
+    share_folder,
+)
 from mindcode.cli.predict_backend import DeferredBackend
 from mindcode.cli.predict_model import find_model
 from mindcode.cli.predict_team import KeptSteps, Team
@@ -50,6 +58,8 @@ class TrainingHarness:
             self._recorded = recorded_scores(Path(self._config.output_dir))
             for benchmark in self._asked:
                 benchmark.forget_after(step)
+                for evaluation in benchmark.evaluations:
+                    forget_other_shares(evaluation, benchmark.run_folder(evaluation, step))
                 for earlier in range(1, step):
                     self._begin_scoring(benchmark, earlier)
 
@@ -76,9 +86,10 @@ class TrainingHarness:
             self._record(timeout=0)
 
     def finish(self) -> None:
-        """Wait for the scores."""
+        """Wait for the scores. Raises UserError when some could not be had."""
         if self._processes.is_first:
             self._record(timeout=None)
+            self._scoring.check()
 
     def _due(self, step: int) -> list[Benchmark]:
         return [b for b in self._asked if is_evaluated(b.harness, self._config, self._length, step)]
@@ -135,20 +146,19 @@ class TrainingHarness:
     def _begin_scoring(self, benchmark: Benchmark, step: int) -> None:
         """Score the answers after a step that are complete, unless an earlier start did; record what it found."""
         for evaluation in benchmark.evaluations:
-            folder, name = benchmark.run_folder(evaluation, step), evaluation.task.name
+            folder, name = benchmark.run_folder(evaluation, step), benchmark.score_name(evaluation)
             if not is_complete(folder) or not benchmark.is_scored_here(evaluation):
                 continue
             if not is_scored(folder):
-                self._scoring.add(Waiting(folder.path, step, benchmark.harness.n_workers))
+                self._scoring.add(Waiting(folder.path, name, step, benchmark.harness.n_workers))
             elif (step, name) not in self._recorded:
-                self._log_scores(folder, step)
+                self._log_scores(folder, name, step)
 
     def _record(self, timeout: float | None) -> None:
         while item := self._scoring.finished(timeout):
-            self._log_scores(RunFolder(item.folder), item.step)
+            self._log_scores(RunFolder(item.folder), item.name, item.step)
 
-    def _log_scores(self, folder: RunFolder, step: int) -> None:
-        summary = read_json(folder.summary)
-        name, shares = summary["configuration"]["task"]["name"], summary["scores"]["pass_at_k"]
+    def _log_scores(self, folder: RunFolder, name: str, step: int) -> None:
+        shares = read_json(folder.summary)["scores"]["pass_at_k"]
         self._log.scores(step, {f"{name}/{key}": float(value) for key, value in shares.items()}, time.time())
         self._recorded.add((step, name))

@@ -22,7 +22,7 @@ class BigcodeArgs:
     top_p: float | None = None
     """Among the fewest tokens whose probability reaches this."""
     top_k: int | None = None
-    """Among the k most likely tokens."""
+    """Among the k most likely tokens; null means all."""
     repetition_penalty: float | None = None
     """Above 1 makes tokens already present less likely."""
     seed: int | None = None
@@ -30,7 +30,7 @@ class BigcodeArgs:
     max_tokens: int | None = None
     """Longest answer; null takes the model's max_new_tokens, or max_decode_length."""
     max_length_generation: int | None = None
-    """Longest prompt and answer together; null takes the model's max_decode_length."""
+    """Longest prompt and answer together; null takes max_sequence_length, or the model's seq_length."""
     limit: int | None = None
     """At most so many problems."""
     limit_start: int = 0

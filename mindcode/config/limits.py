@@ -123,3 +123,12 @@ RANGES = {
     "model.model_config.top_p": Range(_ABOVE_ZERO, 1),
 }
 """Key of a number -> its range; null, where a key accepts it, is always in range."""
+
+HARNESS_LOWEST = {"every_n_steps": 0, "every_n_vals": 0, "batch_size": 1, "max_sequence_length": 2, "n_workers": 1}
+BIGCODE_LOWEST = {
+    **{"n_samples": 1, "temperature": 0, "top_p": 0, "top_k": 0, "repetition_penalty": 0, "seed": 0, "max_tokens": 1},
+    **{"max_length_generation": 2, "limit": 1, "limit_start": 0},
+}
+"""Lowest numbers in an item of bigcode_eval_harness, and in its bigcode_args."""
+HARNESS_NOT_NAMES = ("checkpoint", "checkpoint_network", "log", "tensorboard")
+"""What a run keeps in folders of these names is no benchmark's."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from mindcode.config.limits import CHOICES, RANGES
+from mindcode.config.limits import BIGCODE_LOWEST, CHOICES, HARNESS_LOWEST, HARNESS_NOT_NAMES, RANGES
 from mindcode.config.model_schema import ModelConfig, RopeScaling
 from mindcode.config.schema import RunConfig
 from mindcode.config.sizes import harness_names, processes_needed
@@ -259,12 +259,20 @@ def _harnesses(config: RunConfig) -> Iterator[Problem]:
     names = harness_names(config)
     for index, harness in enumerate(config.bigcode_eval_harness):
         key = f"bigcode_eval_harness[{index}]"
-        lowest = {"every_n_steps": 0, "every_n_vals": 0, "batch_size": 1, "n_workers": 1}
-        for name, low in lowest.items():
-            if getattr(harness, name) < low:
-                yield Problem(f"{key}.{name}", f"{getattr(harness, name)}, expected at least {low}")
-        if not harness.bigcode_args.tasks:
+        asked = harness.bigcode_args
+        for section, lowest, place in ((harness, HARNESS_LOWEST, key), (asked, BIGCODE_LOWEST, f"{key}.bigcode_args")):
+            for name, low in lowest.items():
+                value = getattr(section, name)
+                if value is not None and value < low:
+                    yield Problem(f"{place}.{name}", f"{value}, expected at least {low}")
+        if not asked.tasks:
             yield Problem(f"{key}.bigcode_args", "tasks: missing; name a benchmark, as in tasks: humaneval")
+        if asked.instruction_tokens is not None and asked.instruction_tokens.count(",") != 2:
+            where = f"{key}.bigcode_args.instruction_tokens"
+            yield Problem(where, f"{asked.instruction_tokens!r}, expected USER,END,ASSISTANT with two commas")
+        if not re.fullmatch(r"[\w-]+", names[index]) or names[index] in HARNESS_NOT_NAMES:
+            expected = "letters, digits, - and _, and no folder that a run has anyway"
+            yield Problem(f"{key}.name_scope", f"{names[index]!r}, expected {expected}")
         if names.index(names[index]) < index:
             yield Problem(f"{key}.name_scope", f"{names[index]!r} is the folder of two callbacks; name another")
 

@@ -74,6 +74,13 @@ class Sampling:
     """Keep the smallest set of tokens whose probability reaches p."""
     repetition_penalty: float = 1.0
 
+    def described(self) -> str:
+        """Return this in a few words."""
+        if self.temperature == GREEDY:
+            return "greedy"
+        kept = [f"top_k {self.top_k}"] * bool(self.top_k) + [f"top_p {self.top_p:g}"] * (self.top_p < 1)
+        return ", ".join([f"temperature {self.temperature:g}", *kept])
+
 
 @dataclass(frozen=True)
 class AnswerRequest:

@@ -72,6 +72,8 @@ def fit(run: Run, state: TrainState) -> TrainState:
     get_logger().info("compiling the step (once a start) and running it for the first time")
     with deferred_interrupts() as interrupted:
         complete = _accompany(run, state.step, interrupted)
+        if not complete and state.step < run.length.total_steps:
+            raise KeyboardInterrupt
         for batches in run.batches.from_step(state.step):
             if state.step >= run.length.total_steps:
                 break

@@ -1,18 +1,26 @@
 """BigCodeEvalHarness: a run that evaluates itself, killed while it does, and the same on its newest weights."""
 
+import dataclasses
+import json
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from helpers.harness_runs import PROBLEMS, STEPS, HarnessPlace, make_place
 
 from mindcode.cli.harness_benchmarks import benchmarks
+from mindcode.cli.harness_shares import forget_other_shares, gather_shares, share_folder
 from mindcode.config.loader import load_config
 from mindcode.utils.errors import UserError
+from mindcode.utils.jsonl import read_jsonl, write_jsonl
+from mindcode.utils.settings import settings_path
+
+OUT = [("output_dir", "unit")]
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +81,13 @@ def test_the_same_benchmarks_on_the_newest_checkpoint(place: HarnessPlace, whole
 
 
 def test_killed_while_it_answers_it_goes_on_with_the_next_answer(place: HarnessPlace, whole: str) -> None:
-    """After step 2 by force, after the last step with Ctrl-C, and at last while it scores."""
+    """After step 2 by force and then with Ctrl-C, after the last step with Ctrl-C, and at last while it scores."""
     shares = {step: place.evaluated("killed", step) / "copy_0" / "samples.jsonl" for step in (2, STEPS)}
     assert stop_when(place, "killed", signal.SIGKILL, lambda: lines(shares[2]) > 3) == -signal.SIGKILL
-    assert 3 < lines(shares[2]) < PROBLEMS
+    before = lines(shares[2])
+    assert 3 < before < PROBLEMS
+    assert stop_when(place, "killed", signal.SIGINT, lambda: lines(shares[2]) > before) == 130
+    assert lines(shares[2]) < PROBLEMS
     assert stop_when(place, "killed", signal.SIGINT, lambda: lines(shares[STEPS]) > 3) == 130
     assert 3 < lines(shares[STEPS]) < PROBLEMS
     scoring = (place.evaluated("killed", STEPS) / "summary.json").exists
@@ -87,6 +98,49 @@ def test_killed_while_it_answers_it_goes_on_with_the_next_answer(place: HarnessP
         assert place.answers("killed", step) == place.answers(whole, step)
     assert place.scores("killed") == place.scores(whole)
     assert "already finished: 4 steps" in run(place, place.train("killed")).stderr
+
+
+def test_only_its_own_answers_to_later_steps_are_forgotten(
+    place: HarnessPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.folder)
+    (benchmark,) = benchmarks(load_config(Path("tiny.yaml"), OUT), Path("tiny.yaml"), OUT)
+    for name in ("sums_2", "sums_4", "other_4", "sums_x", "sums_4/copy_0"):
+        (benchmark.folder / name).mkdir(parents=True)
+    (benchmark.folder / "sums_9").touch()
+    benchmark.forget_after(2)
+    assert {path.name for path in benchmark.folder.iterdir()} == {"sums_2", "other_4", "sums_x", "sums_9"}
+
+
+def test_shares_of_other_questions_are_not_mixed_in(place: HarnessPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer problems than an earlier start asked, then another temperature."""
+    monkeypatch.chdir(place.folder)
+    (asked,) = benchmarks(load_config(Path("tiny.yaml"), OUT), Path("tiny.yaml"), OUT)
+    (evaluation,), folder = asked.evaluations, asked.run_folder(asked.evaluations[0], 7)
+    rows = [{"task_id": f"sums/{number}", "sample": 0, "answer": ""} for number in (5, 1, 0)]
+    samples = share_folder(folder, 0).samples
+    samples.parent.mkdir(parents=True)
+    write_jsonl(samples, rows)
+    share_folder(folder, 0).timings.touch()
+    settings = {**evaluation.settings(), "sampling": asdict(evaluation.sampling), "seed": evaluation.seed, "model": {}}
+    settings_path(samples).write_text(json.dumps(settings))
+    few = dataclasses.replace(evaluation, options=dataclasses.replace(evaluation.options, limit=2))
+    gather_shares(few, folder)
+    assert [row["task_id"] for row in read_jsonl(folder.samples)] == ["sums/0", "sums/1"]
+    forget_other_shares(few, folder)
+    assert samples.exists(), "only fewer problems are asked"
+    forget_other_shares(dataclasses.replace(few, seed=99), folder)
+    assert not samples.exists()
+
+
+def test_scores_of_two_callbacks_with_one_task_have_names_of_their_own(
+    place: HarnessPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.folder)
+    one = "{bigcode_args: {tasks: sums, tasks_dir: tasks}, max_sequence_length: 128}"
+    overrides = [("bigcode_eval_harness", f"[{one}, {one}]")]
+    found = benchmarks(load_config(Path("tiny.yaml"), overrides), Path("tiny.yaml"), overrides)
+    assert [b.score_name(e) for b in found for e in b.evaluations] == ["bigcode_0/sums", "bigcode_1/sums"]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +154,11 @@ def test_killed_while_it_answers_it_goes_on_with_the_next_answer(place: HarnessP
         ("every_n_steps: 3", "bigcode_eval_harness[0].bigcode_args: tasks: missing"),
         ("batch_size: 0, bigcode_args: {tasks: mbpp}", "0, expected at least 1"),
         ("bigcode_args: {tasks: mbpp, check_references: True}", "not supported here"),
+        ("bigcode_args: {tasks: mbpp, n_samples: 0}", "bigcode_args.n_samples: 0, expected at least 1"),
+        ("bigcode_args: {tasks: mbpp, instruction_tokens: 'a,b'}", "expected USER,END,ASSISTANT with two commas"),
+        ("bigcode_args: {tasks: sums, tasks_dir: tasks, limit_start: 24}", "sums has 24 problems, so none is left"),
+        ("name_scope: .., bigcode_args: {tasks: mbpp}", "name_scope: '..', expected letters, digits, - and _"),
+        ("name_scope: checkpoint, bigcode_args: {tasks: mbpp}", "and no folder that a run has anyway"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_the_first_step(
