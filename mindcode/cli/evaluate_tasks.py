@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import difflib
 import fnmatch
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mindcode.evaluation.tasks.humaneval import select
 from mindcode.evaluation.tasks.registry import task, task_names
 from mindcode.evaluation.tasks.task import Task, TaskOptions
+from mindcode.evaluation.types import Problem
 from mindcode.utils.errors import UserError
 from mindcode.utils.lookup import lookup
 
@@ -21,6 +23,7 @@ _CONSENT = (
     "network where the kernel allows) but this is no virtual machine; say --allow_code_execution if you agree"
 )
 _AS_TEST = 10
+_NEAREST = 3
 _TASK_ARGS: Mapping[str, Callable[[Any], Any]] = {
     "prompt": str,
     "data_path": Path,
@@ -30,9 +33,13 @@ _TASK_ARGS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def demand_consent(arguments: argparse.Namespace) -> None:
-    """Raise UserError unless the user agreed to run generated code."""
-    if not arguments.allow_code_execution:
-        raise UserError(_CONSENT)
+    """Raise UserError when answers to one of the tasks will be executed and the user has not agreed to that."""
+    if arguments.allow_code_execution:
+        return
+    options = task_options(arguments)
+    for name in matching_tasks(arguments.task, options):
+        if whole_task(name, options).requires_execution:
+            raise UserError(_CONSENT)
 
 
 def task_options(arguments: argparse.Namespace) -> TaskOptions:
@@ -63,17 +70,22 @@ def _limit(arguments: argparse.Namespace) -> int | None:
 
 
 def matching_tasks(patterns: tuple[str, ...], options: TaskOptions) -> list[str]:
-    """Return the names of tasks that are asked for, in order. Raises UserError for a pattern without a match."""
+    """Return the names of tasks that are asked for, in order. Raises UserError for a name or pattern without a match.
+
+    Capital and small letters are the same, as in SkyThought.
+    """
     known, found = task_names(options.tasks_dir), list[str]()
     for pattern in patterns:
-        if not any(mark in pattern for mark in "*?["):
-            found.append(pattern)
-            continue
-        matches = fnmatch.filter(known, pattern)
+        matches = [pattern] if pattern in known else [name for name in known if _matches(name, pattern)]
         if not matches:
-            raise UserError(f"--task {pattern}: no task has such a name; there are {', '.join(known)}")
+            near = difflib.get_close_matches(pattern.lower(), known, n=_NEAREST, cutoff=0)
+            raise UserError(f"--task {pattern}: no task has such a name; the nearest are {', '.join(near)}")
         found += matches
     return list(dict.fromkeys(found))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower())
 
 
 def whole_task(name: str, options: TaskOptions) -> Task[Any]:
@@ -94,19 +106,35 @@ def _task_id_at(whole: Task[Any], name: str) -> str:
     return whole.problems[index].task_id if index < len(whole.problems) else name
 
 
+def chosen_problems(whole: Task[Any], options: TaskOptions) -> tuple[Problem, ...]:
+    """Return the problems that the options choose. Raises UserError when that is none."""
+    chosen = select(whole.problems, options.limit, options.ids, options.limit_start)
+    if chosen:
+        return chosen
+    there = f"--ids has {len(options.ids)}" if options.ids else f"{whole.name} has {len(whole.problems)}"
+    if options.limit == 0:
+        raise UserError(f"--end: not after --limit_start {options.limit_start}, so no problem is left; {there}")
+    raise UserError(f"--limit_start {options.limit_start}: no problem is left; {there}")
+
+
 def score_request(whole: Task[Any], options: TaskOptions, arguments: argparse.Namespace) -> "ScoreRequest":
-    """Return how the problems that the options choose are scored. Raises UserError for a task without tests."""
+    """Return how the problems that the options choose are scored.
+
+    Raises UserError for a task without tests, without consent, and when no problem is chosen.
+    """
     from mindcode.evaluation.runner.judging import Judging
     from mindcode.evaluation.runner.score import ScoreRequest
 
     if not whole.requires_execution:
         raise UserError(f"--task {whole.name}: its answers are no programs; there is nothing to score")
+    if not arguments.allow_code_execution:
+        raise UserError(_CONSENT)
     if arguments.compat:
         problems = tuple(dataclasses.replace(problem, mended=False) for problem in whole.problems)
         whole = dataclasses.replace(whole, problems=problems)
     return ScoreRequest(
         task=whole,
-        chosen=select(whole.problems, options.limit, options.ids, options.limit_start),
+        chosen=chosen_problems(whole, options),
         judging=Judging(arguments.timeout or whole.cpu_seconds, arguments.n_workers),
         ks=arguments.k,
         ignore_incomplete=arguments.ignore_incomplete,

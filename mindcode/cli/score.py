@@ -41,14 +41,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def score(arguments: argparse.Namespace) -> int:
     """Do what the command line says. Raises UserError for one that is unclear, and without consent."""
-    from mindcode.cli.evaluate_tasks import demand_consent, finish
+    from mindcode.cli.evaluate_tasks import finish
 
     given = [bool(arguments.samples), bool(arguments.run_dir), arguments.check_references]
     if sum(given) != 1:
         raise UserError("what to score: give one of --samples FILE, --run_dir DIR and --check_references")
-    if len(arguments.task) > 1 and not arguments.check_references:
-        raise UserError(f"--task {','.join(arguments.task)}: samples belong to one task")
-    demand_consent(arguments)
     finish(arguments, _score(arguments))
     return 0
 
@@ -59,11 +56,20 @@ def _score(arguments: argparse.Namespace) -> "dict[str, Outcome]":
 
     options = task_options(arguments)
     if arguments.run_dir:
-        return _score_run(arguments, options)
+        name, options = _task_of_run(arguments, options)
+        return {name: _score_run(arguments, name, options)}
     names = matching_tasks(arguments.task or ("humaneval",), options)
-    if arguments.check_references:
-        return {name: _score_references(arguments, name, options) for name in names}
-    return {names[0]: _score_file(arguments, names[0], options)}
+    if not arguments.check_references:
+        return {_only(names): _score_file(arguments, names[0], options)}
+    if arguments.output and len(names) > 1:
+        raise UserError(f"--output {arguments.output}: one file cannot hold {len(names)} tasks; give one --task")
+    return {name: _score_references(arguments, name, options) for name in names}
+
+
+def _only(names: Sequence[str]) -> str:
+    if len(names) > 1:
+        raise UserError(f"--task {','.join(names)}: samples belong to one task")
+    return names[0]
 
 
 def _score_file(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> "Outcome":
@@ -93,18 +99,33 @@ def _score_references(arguments: argparse.Namespace, name: str, options: "TaskOp
     return _scored(request, stored, results)
 
 
-def _score_run(arguments: argparse.Namespace, options: "TaskOptions") -> "dict[str, Outcome]":
-    from mindcode.cli.evaluate_tasks import whole_task
+def _task_of_run(arguments: argparse.Namespace, options: "TaskOptions") -> "tuple[str, TaskOptions]":
+    """Return the task of a run folder, with the options that the run was made with where it is the recorded one."""
+    from mindcode.cli.evaluate_tasks import matching_tasks
     from mindcode.evaluation.runner.run_files import RunFolder, recorded_task
     from mindcode.utils.json_file import read_json
 
-    folder = RunFolder(arguments.run_dir)
-    recorded, made_with = recorded_task(read_json(folder.summary))
-    name = arguments.task[0] if arguments.task else recorded
-    if not name:
-        raise UserError(f"{folder.summary}: names no task; give --task NAME")
-    whole = whole_task(name, dataclasses.replace(options, **made_with) if name == recorded else options)
-    return {name: score_folder(_request(arguments, whole, options), folder)}
+    summary = RunFolder(arguments.run_dir).summary
+    recorded, made_with = recorded_task(read_json(summary))
+    asked = arguments.task or ((recorded,) if recorded else ())
+    if not asked:
+        raise UserError(f"{summary}: names no task; give --task NAME")
+    of_the_run = dataclasses.replace(options, **made_with)
+    name = _only(matching_tasks(asked, of_the_run if asked == (recorded,) else options))
+    return name, of_the_run if name == recorded else options
+
+
+def _score_run(arguments: argparse.Namespace, name: str, options: "TaskOptions") -> "Outcome":
+    """Here --limit and --limit_start, too, choose whose samples are judged again."""
+    from mindcode.cli.evaluate_tasks import chosen_problems, whole_task, with_task_ids
+    from mindcode.evaluation.runner.run_files import RunFolder
+
+    whole = whole_task(name, options)
+    options = with_task_ids(whole, options)
+    if options.limit is not None or options.limit_start:
+        ids = tuple(problem.task_id for problem in chosen_problems(whole, options))
+        options = dataclasses.replace(options, ids=ids, limit=None, limit_start=0)
+    return score_folder(_request(arguments, whole, options), RunFolder(arguments.run_dir))
 
 
 def score_folder(request: "ScoreRequest", folder: "RunFolder") -> "Outcome":

@@ -16,8 +16,10 @@ from helpers.predicting import write_model
 
 from mindcode.cli.evaluate_flags import SCORE_FLAGS
 from mindcode.cli.evaluate_job import EvaluateJob, make_job, parse_arguments
+from mindcode.cli.evaluate_tasks import demand_consent, matching_tasks
 from mindcode.cli.evaluate_values import settings
 from mindcode.cli.main import main
+from mindcode.evaluation.tasks.task import TaskOptions
 from mindcode.utils.errors import UserError
 
 BIN = Path(sys.executable).parent / "mindcode"
@@ -97,6 +99,13 @@ def test_killed_at_any_point_the_samples_are_those_of_one_run(
     assert scored.stdout.splitlines()[-1] == "pass@1: 0.0000", scored.stderr
 
 
+def test_a_limit_leaves_the_other_verdicts_of_a_run(given: tuple[Path, list[str]], finished: Path) -> None:
+    """The last line is about all samples of the run, and so are its files."""
+    done = mindcode(given[0], "score", "--run_dir", str(finished), "--limit", "2", "--allow_code_execution")
+    assert "0 of 24 samples passed, 6 problems" in done.stdout, done.stderr
+    assert (finished / "samples.jsonl_results.jsonl").read_bytes().count(b"\n") == 24
+
+
 def test_reference_solutions_pass(given: tuple[Path, list[str]], tmp_path: Path) -> None:
     problems = str(given[0] / "problems.jsonl")
     checked = ["score", "--task", "humaneval", "--data_path", problems, "--check_references", "--limit", "4"]
@@ -112,7 +121,7 @@ def test_reference_solutions_pass(given: tuple[Path, list[str]], tmp_path: Path)
     )
     chosen = ["--samples", "samples.jsonl", "--data_path", problems, "--ids", "t/1,2"]
     done = mindcode(tmp_path, "score", *chosen, "--allow_code_execution")
-    assert "0 of 2 samples passed, 2 problems" in done.stdout, done.stderr
+    assert "0 of 6 samples passed, 6 problems" in done.stdout, done.stderr
 
 
 def job(folder: Path, *words: str) -> EvaluateJob:
@@ -173,8 +182,9 @@ def test_values_in_skythoughts_grammar(text: str, expected: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--task", "humanevil"], "did you mean humaneval?"),
+        (["--task", "humanevil"], "--task humanevil: no task has such a name; the nearest are humaneval, "),
         (["--task", "nothing*"], "no task has such a name"),
+        (["--task", "HumanEval", "--n", "3"], "greedy decoding"),
         ([], "--task: missing"),
         (["--task", "humaneval", "--n", "3"], "greedy decoding"),
         (["--task", "humaneval", "--ids", "HumanEval/999"], "--ids: unknown name 'HumanEval/999'"),
@@ -208,6 +218,52 @@ def test_other_grammar_is_refused(text: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         parse_arguments(["--sampling_params", text], "mindcode generate", ())
     assert "expected arg1=val1,arg2=val2 or a dictionary" in capsys.readouterr().err
+
+
+def test_where_nothing_is_executed_nobody_is_asked(tmp_path: Path) -> None:
+    asked = job(tmp_path, "--task", "HumanEvalExplainDescribe-python")
+    demand_consent(asked.arguments)
+    both = job(tmp_path, "--task", "humanevalexplaindescribe-python,humaneval")
+    with pytest.raises(UserError, match="--allow_code_execution"):
+        demand_consent(both.arguments)
+
+
+def test_names_of_tasks_in_any_letters() -> None:
+    options = TaskOptions()
+    assert matching_tasks(("HumanEval", "humaneval", "MBPP"), options) == ["humaneval", "mbpp"]
+    assert matching_tasks(("HumanEvalSynthesize-J*",), options) == matching_tasks(("humanevalsynthesize-j*",), options)
+    with pytest.raises(UserError, match=r"--task mbbp\*: no task has such a name; the nearest are mbpp, [^,]*, [^,]*$"):
+        matching_tasks(("mbbp*",), options)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--limit_start", "500"), "--limit_start 500: no problem is left; humaneval has 164"),
+        (
+            ("--start", "10", "--end", "5"),
+            "--end: not after --limit_start 10, so no problem is left; humaneval has 164",
+        ),
+        (("--ids", "1,2", "--start", "2"), "--limit_start 2: no problem is left; --ids has 2"),
+        (("--task", "humaneval,mbpp", "--output", "x"), "--output x: one file cannot hold 2 tasks"),
+    ],
+)
+def test_what_cannot_be_scored_is_said_in_one_line(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["score", "--check_references", "--allow_code_execution", *words]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_samples_belong_to_one_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "--samples", "a.jsonl", "--task", "mbpp*", "--allow_code_execution"]) == 2
+    assert "--task mbpp,mbpp" in capsys.readouterr().err
 
 
 def test_evaluating_asks_first(tmp_path: Path) -> None:
