@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mindcode.cli.evaluate_flags import GENERATION_ONLY
 from mindcode.cli.evaluate_job import EvaluateJob, make_job, parse_arguments
+from mindcode.utils.lock import sole_writer
 
 if TYPE_CHECKING:
     from mindcode.cli.predict_backend import DeferredBackend
@@ -94,13 +95,11 @@ def evaluations_of(job: EvaluateJob) -> "list[Evaluation]":
 
 
 def _check(evaluation: "Evaluation") -> None:
-    from mindcode.utils.errors import UserError
+    from mindcode.cli.evaluate_tasks import chosen_problems
     from mindcode.utils.log import get_logger
 
     name, dressing = evaluation.task.name, evaluation.dressing
-    if not evaluation.chosen:
-        total = len(evaluation.task.problems)
-        raise UserError(f"--limit_start {evaluation.options.limit_start}: {name} has {total} problems, so none is left")
+    chosen_problems(evaluation.task, evaluation.options)
     is_chat = any(prompt.messages for prompt in evaluation.prompts.values())
     if not is_chat and (dressing.system_prompt or dressing.instruction_tokens):
         get_logger().warning(
@@ -115,7 +114,8 @@ def _folder(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBacken
         return RunFolder(job.arguments.resume_from)
     folder = evaluation.folder(job.arguments.result_dir, backend.identity())
     if job.arguments.overwrite and folder.path.exists():
-        shutil.rmtree(folder.path)
+        with sole_writer(folder.samples):
+            shutil.rmtree(folder.path)
     return folder
 
 
@@ -146,7 +146,10 @@ def _generate(job: EvaluateJob, evaluation: "Evaluation", backend: "DeferredBack
 
 def _unfinished(job: EvaluateJob, name: str) -> Path | None:
     """Return the generations of an earlier run that a task begins with: the file at the task's place in --task."""
-    paths, tasks = job.arguments.load_generations_intermediate_paths, job.arguments.task
+    from mindcode.cli.evaluate_tasks import matching_tasks, task_options
+
+    paths = job.arguments.load_generations_intermediate_paths
+    tasks = matching_tasks(job.arguments.task, task_options(job.arguments))
     return dict(zip(tasks, paths, strict=True)).get(name) if paths else None
 
 

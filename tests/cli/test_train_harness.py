@@ -156,7 +156,10 @@ def test_scores_of_two_callbacks_with_one_task_have_names_of_their_own(
         ("bigcode_args: {tasks: mbpp, check_references: True}", "not supported here"),
         ("bigcode_args: {tasks: mbpp, n_samples: 0}", "bigcode_args.n_samples: 0, expected at least 1"),
         ("bigcode_args: {tasks: mbpp, instruction_tokens: 'a,b'}", "expected USER,END,ASSISTANT with two commas"),
-        ("bigcode_args: {tasks: sums, tasks_dir: tasks, limit_start: 24}", "sums has 24 problems, so none is left"),
+        (
+            "bigcode_args: {tasks: sums, tasks_dir: tasks, limit_start: 24}",
+            "no problem is left; sums has 24",
+        ),
         ("name_scope: .., bigcode_args: {tasks: mbpp}", "name_scope: '..', expected letters, digits, - and _"),
         ("name_scope: checkpoint, bigcode_args: {tasks: mbpp}", "and no folder that a run has anyway"),
     ],
