@@ -6,7 +6,7 @@ for benchmark in benchmarks(config, file, overrides): ...
 import dataclasses
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +58,14 @@ class Benchmark:
             if task in own and number.isdecimal() and int(number) > step:
                 shutil.rmtree(folder)
 
-    def lacks(self, step: int) -> bool:
-        """Whether answers after `step`, or their scores, are still to come."""
-        folders = [(e, self.run_folder(e, step)) for e in self.evaluations]
-        return any(not is_complete(f) or (self.is_scored_here(e) and not is_scored(f)) for e, f in folders)
+    def lacks(self, step: int, recorded: Set[tuple[int, str]]) -> bool:
+        """Whether answers after `step` are still to come, or scores, or their rows among those that are `recorded`."""
+        return any(
+            not is_complete(folder := self.run_folder(evaluation, step))
+            or (self.is_scored_here(evaluation) and not is_scored(folder))
+            or (self.is_scored_here(evaluation) and (step, self.score_name(evaluation)) not in recorded)
+            for evaluation in self.evaluations
+        )
 
     def is_scored_here(self, evaluation: Evaluation) -> bool:
         """Whether answers are executed beside the training."""

@@ -4,7 +4,7 @@ scoring = Beside(n_workers=1)
 scoring.add(folder, step=100)
 while done := scoring.finished(): ...         # those that have ended by now; with a timeout of None, all
 
-python -m mindcode.cli.score_beside ARGUMENTS        # mindcode score, which ends with the process that started it
+python -m mindcode.cli.score_beside PARENT ARGUMENTS    # mindcode score, which ends with the process that started it
 """
 
 import os
@@ -80,11 +80,13 @@ class Beside:
             item = self._waiting[0]
             own = ("--run_dir", str(item.folder), "--n_workers", str(item.n_workers), "--allow_code_execution")
             with open(item.folder / _LOG, "wb") as log:
-                command = (sys.executable, "-m", "mindcode.cli.score_beside", *own)
+                command = (sys.executable, "-m", "mindcode.cli.score_beside", str(os.getpid()), *own)
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 if __name__ == "__main__":
     end_with_parent()
+    if os.getppid() != int(sys.argv[1]):  # it ended before that was said
+        sys.exit(1)
     os.nice(_LESS_URGENT)
-    sys.exit(guard("mindcode.cli.score", sys.argv[1:]))
+    sys.exit(guard("mindcode.cli.score", sys.argv[2:]))

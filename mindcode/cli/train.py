@@ -85,7 +85,9 @@ def train(config: RunConfig, processes: "Processes", asked: "Sequence[Benchmark]
     found = agreement.path(lambda: resume.checkpoint_to_continue(config, store, description))
     checkpoint = resume.open_in_split(found, config) if found else None
     finished_steps = snapshot.finished_steps(checkpoint) if checkpoint else 0
-    if finished_steps >= total_steps and not agreement.anyone(any(b.lacks(total_steps) for b in asked)):
+    recorded = metrics.recorded_scores(output_dir)
+    lacking = agreement.anyone(any(benchmark.lacks(total_steps, recorded) for benchmark in asked))
+    if finished_steps >= total_steps and not lacking:
         get_logger().info("already finished: %d steps, %s", finished_steps, found)
         return
     if processes.is_first:

@@ -23,4 +23,4 @@ config, rank = load_config(Path(sys.argv[1])), int(sys.argv[2])
 set_context_of_simulation(config.context)
 init()
 ShardedStore.remove_leftovers = lambda store: None  # type: ignore[method-assign]
-train(config, replace(join_processes(config, World(rank, processes_needed(config))), everyone=SINGLE))
+train(config, replace(join_processes(config, World(rank, processes_needed(config))), everyone=SINGLE), ())
