@@ -48,7 +48,7 @@ def run_tasks(job: EvaluateJob, then: Then) -> None:
         return
     backend = DeferredBackend(job.config, team, arguments.model_file, arguments.chat_template, job.batch_size)
     for evaluation in evaluations:
-        if any(prompt.messages for prompt in evaluation.prompts.values()):
+        if evaluation.is_chat:
             backend.check_chat(f"--task {evaluation.task.name}", "another --prompt or --instruction_tokens")
     folders = [_folder(job, evaluation, backend) for evaluation in evaluations]
     for evaluation, folder in zip(evaluations, folders, strict=True):
@@ -100,8 +100,7 @@ def _check(evaluation: "Evaluation") -> None:
 
     name, dressing = evaluation.task.name, evaluation.dressing
     chosen_problems(evaluation.task, evaluation.options)
-    is_chat = any(prompt.messages for prompt in evaluation.prompts.values())
-    if not is_chat and (dressing.system_prompt or dressing.instruction_tokens):
+    if not evaluation.is_chat and (dressing.system_prompt or dressing.instruction_tokens):
         get_logger().warning(
             "%s: its prompts are no chats, so system_prompt and instruction_tokens change nothing", name
         )

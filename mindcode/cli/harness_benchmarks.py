@@ -6,14 +6,14 @@ for benchmark in benchmarks(config, file, overrides): ...
 import dataclasses
 import shutil
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindcode.cli.evaluate_job import EvaluateJob
 from mindcode.cli.generate import evaluations_of
 from mindcode.cli.harness_jobs import Overrides, training_job
-from mindcode.cli.harness_shares import is_complete, is_scored
+from mindcode.cli.harness_shares import is_complete
 from mindcode.cli.predict_backend import check_chat
 from mindcode.cli.predict_model import find_tokenizer_file
 from mindcode.config.harness import HarnessConfig
@@ -52,17 +52,25 @@ class Benchmark:
 
     def forget_after(self, step: int) -> None:
         """Remove the answers that later steps gave."""
+        for answered, folder in list(self._answered()):
+            if answered > step:
+                shutil.rmtree(folder)
+
+    def answered_steps(self) -> list[int]:
+        """Return the steps after which something was answered."""
+        return sorted({step for step, _ in self._answered()})
+
+    def _answered(self) -> Iterator[tuple[int, Path]]:
         own = {evaluation.task.name.replace("/", "_") for evaluation in self.evaluations}
         for folder in self.folder.glob("*_*/"):
             task, _, number = folder.name.rpartition("_")
-            if task in own and number.isdecimal() and int(number) > step:
-                shutil.rmtree(folder)
+            if task in own and number.isdecimal():
+                yield int(number), folder
 
     def lacks(self, step: int, recorded: Set[tuple[int, str]]) -> bool:
-        """Whether answers after `step` are still to come, or scores, or their rows among those that are `recorded`."""
+        """Whether answers after `step` are still to come, or their scores among those that are `recorded`."""
         return any(
-            not is_complete(folder := self.run_folder(evaluation, step))
-            or (self.is_scored_here(evaluation) and not is_scored(folder))
+            not is_complete(self.run_folder(evaluation, step))
             or (self.is_scored_here(evaluation) and (step, self.score_name(evaluation)) not in recorded)
             for evaluation in self.evaluations
         )
@@ -105,7 +113,7 @@ def _check_prompts(benchmark: Benchmark) -> None:
     encoder = PromptEncoder(tokenizer, template)
     for evaluation in benchmark.evaluations:
         prompts = {problem.task_id: evaluation.prompts[problem.task_id] for problem in evaluation.chosen}
-        if any(prompt.messages for prompt in prompts.values()):
+        if evaluation.is_chat:
             asked = f"bigcode_args: tasks: {evaluation.task.name}"
             check_chat(tokenizer, benchmark.tokenizer, template, asked, "another prompt or instruction_tokens")
         for name, prompt in prompts.items():

@@ -1,16 +1,15 @@
 """The answers to one benchmark that several copies of a network give: who answers what, and all of it put together."""
 
 import dataclasses
-import json
 import shutil
 from dataclasses import asdict
 
 from mindcode.evaluation.runner.evaluation import Evaluation
 from mindcode.evaluation.runner.run_files import RunFolder
 from mindcode.utils.json_file import read_json
-from mindcode.utils.jsonl import encode_json, read_jsonl, write_jsonl
+from mindcode.utils.jsonl import JsonlAppender, read_jsonl, write_jsonl
 from mindcode.utils.log import get_logger
-from mindcode.utils.settings import settings_path
+from mindcode.utils.settings import other_settings, settings_path
 
 
 def own_share(evaluation: Evaluation, number: int, copies: int) -> Evaluation | None:
@@ -28,11 +27,9 @@ def share_folder(folder: RunFolder, number: int) -> RunFolder:
 def forget_other_shares(evaluation: Evaluation, folder: RunFolder) -> None:
     """Remove unfinished answers that were asked for in another way: another task, sampling, seed or version."""
     asked = {**evaluation.settings(), "sampling": asdict(evaluation.sampling), "seed": evaluation.seed}
-    wanted = json.loads(encode_json(asked))
     for share in folder.path.glob("copy_*"):
-        path = settings_path(RunFolder(share).samples)
-        begun = read_json(path) if path.exists() else {}
-        if any(begun.get(key) != value for key, value in wanted.items()):
+        samples = RunFolder(share).samples
+        if not settings_path(samples).exists() or other_settings(samples, asked):
             get_logger().warning("%s: begun with other settings; its problems are answered anew", share)
             shutil.rmtree(share)
 
@@ -44,6 +41,8 @@ def gather_shares(evaluation: Evaluation, folder: RunFolder) -> None:
     """
     place = {problem.task_id: number for number, problem in enumerate(evaluation.chosen)}
     shares = sorted(folder.path.glob("copy_*/samples.jsonl"))
+    for share in shares:
+        JsonlAppender(share).close()  # a kill may have cut off the last line of a copy that there is no more
     given = (row for share in shares for row in read_jsonl(share) if row["task_id"] in place)
     rows = {(place[row["task_id"]], row["sample"]): row for row in given}
     write_jsonl(folder.samples, (rows[key] for key in sorted(rows)))

@@ -85,9 +85,7 @@ def train(config: RunConfig, processes: "Processes", asked: "Sequence[Benchmark]
     found = agreement.path(lambda: resume.checkpoint_to_continue(config, store, description))
     checkpoint = resume.open_in_split(found, config) if found else None
     finished_steps = snapshot.finished_steps(checkpoint) if checkpoint else 0
-    recorded = metrics.recorded_scores(output_dir)
-    lacking = agreement.anyone(any(benchmark.lacks(total_steps, recorded) for benchmark in asked))
-    if finished_steps >= total_steps and not lacking:
+    if finished_steps >= total_steps and not agreement.anyone(_lacks_scores(asked, total_steps, output_dir)):
         get_logger().info("already finished: %d steps, %s", finished_steps, found)
         return
     if processes.is_first:
@@ -116,6 +114,14 @@ def train(config: RunConfig, processes: "Processes", asked: "Sequence[Benchmark]
         manifest.write(output_dir, description | manifest.yardstick(run.meter.peak_flops))
         copy_tokenizer(_tokenizer_folders(config, weights), output_dir, config.model.model_config.vocab_size)
     trainer.fit(run, state)
+
+
+def _lacks_scores(asked: "Sequence[Benchmark]", step: int, output_dir: Path) -> bool:
+    """Whether a finished run still owes answers or scores."""
+    from mindcode.training.metrics import recorded_scores
+
+    recorded = recorded_scores(output_dir) if asked else set()
+    return any(benchmark.lacks(step, recorded) for benchmark in asked)
 
 
 def _tokenizer_folders(config: RunConfig, weights: Path | None) -> list[Path]:

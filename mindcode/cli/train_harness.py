@@ -60,8 +60,9 @@ class TrainingHarness:
                 benchmark.forget_after(step)
                 for evaluation in benchmark.evaluations:
                     forget_other_shares(evaluation, benchmark.run_folder(evaluation, step))
-                for earlier in range(1, step):
-                    self._begin_scoring(benchmark, earlier)
+                for earlier in benchmark.answered_steps():
+                    if earlier < step:  # those of this step are seen to when it is its turn
+                        self._begin_scoring(benchmark, earlier)
 
     def is_due(self, step: int) -> bool:
         """Whether a benchmark is put to the network after this step."""

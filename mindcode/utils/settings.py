@@ -45,13 +45,16 @@ def _agree(output: Path, settings: Mapping[str, Any]) -> None:
         return
     if not path.exists():
         raise UserError(f"{output} exists without {path.name}: not written by this command; choose another name")
-    before, now = _read(path, output), json.loads(encode_json(settings))
-    for key in now:
-        if before.get(key) != now[key]:
-            raise UserError(
-                f"{output} was begun with other settings ({key}: {before.get(key)!r}, now {now[key]!r}); "
-                "delete it to begin anew, or choose another name"
-            )
+    if difference := other_settings(output, settings):
+        raise UserError(
+            f"{output} was begun with other settings ({difference}); delete it to begin anew, or choose another name"
+        )
+
+
+def other_settings(output: Path, settings: Mapping[str, Any]) -> str:
+    """Return the first of `settings` that an output was begun without, as `key: before, now value`; "" if none is."""
+    before, now = _read(settings_path(output), output), json.loads(encode_json(settings))
+    return next((f"{key}: {before.get(key)!r}, now {now[key]!r}" for key in now if before.get(key) != now[key]), "")
 
 
 def _read(path: Path, output: Path) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class Evaluation:
         """task_id -> what the model is given, for all problems of the task."""
         return {problem.task_id: self.dressing.dress(self.task.prompt(problem)) for problem in self.task.problems}
 
+    @property
+    def is_chat(self) -> bool:
+        """Whether the model is given conversations."""
+        return any(prompt.messages for prompt in self.prompts.values())
+
     @cached_property
     def task_digest(self) -> str:
         """A digest of all problems, tests and prompts of the task."""
